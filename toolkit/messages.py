@@ -1,0 +1,44 @@
+"""English message ids -> the reader's language; code says what, catalogues say how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from toolkit.outcomes import Text
+
+LANGUAGES = ("en", "fr")
+
+
+@cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """Message id -> translation. English is the ids themselves, so its catalogue is empty."""
+    if language == "en":
+        return {}
+    file = resources.files("toolkit") / "locale" / f"{language}.json"
+    found: dict[str, str] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def tell(message: Text | str | Mapping[str, Any] | None, language: str = "en") -> str:
+    """A message as the reader reads it: a Text, plan.json's form of one, or a plain string.
+
+    A message without translation stays English: better than nothing, and a test counts them.
+    """
+    if message is None:
+        return ""
+    if isinstance(message, str):
+        return catalogue(language).get(message, message)
+    if isinstance(message, Text):
+        msg, args = message.msg, message.args
+    else:
+        msg, args = message["msg"], message.get("args", {})
+    template = catalogue(language).get(msg, msg)
+    return template.format(**{name: _value(held, language) for name, held in args.items()})
+
+
+def _value(held: Any, language: str) -> Any:
+    return tell(held, language) if isinstance(held, Mapping) else held

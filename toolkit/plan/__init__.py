@@ -1,0 +1,1 @@
+"""Estate, decisions, names and catalogue -> one plan; pure: same input, same bytes."""

@@ -1,0 +1,423 @@
+"""Plan -> the one list of steps: the runbook prints it, and what applies and rehearses walks it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from toolkit.outcomes import Move, Task, Text, text
+from toolkit.plan.moves import commands
+from toolkit.plan.names import slug
+
+if TYPE_CHECKING:
+    from toolkit.clouds import Cloud
+    from toolkit.config import Config
+    from toolkit.estate.model import Estate, Resource
+    from toolkit.outcomes import Decision
+    from toolkit.plan.applications import Applications
+    from toolkit.plan.assemble import Placed, Stack
+    from toolkit.plan.graph import Graph
+    from toolkit.plan.quotas import Quotas
+    from toolkit.plan.waves import Wave
+    from toolkit.translate import Translation
+
+Phase = Literal["before", "during", "after"]
+PHASES: tuple[Phase, ...] = ("before", "during", "after")
+
+MB_PER_SECOND = 100
+"""What copies are estimated with: 80 % of one line of 1 Gbit/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything that the steps are made from."""
+
+    estate: Estate
+    config: Config
+    cloud: Cloud
+    said: Mapping[str, Translation]
+    stacks: list[Stack]
+    placed: Mapping[tuple[str, str], Placed]
+    applications: Applications
+    waves: list[Wave]
+    quotas: Quotas
+    rewire: list[dict[str, Any]]
+    decisions: Mapping[str, Decision]
+    graph: Graph
+    measures: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do. `minutes` None reads 'unknown'; `lead_days` is how long before the wave it starts.
+
+    `person` marks what no machine may do by itself; `role` is a key of `[people]`. `turn` marks the
+    point of no return. Steps of one wave run in the order of the list; `needs` names others.
+    """
+
+    id: str
+    wave: int
+    phase: Phase
+    title: Text | str
+    why: Text | str
+    command: str = ""
+    expected: Text | str = ""
+    check: str = ""
+    undo: Text | str = ""
+    minutes: float | None = None
+    basis: Text | str = ""
+    needs: tuple[str, ...] = ()
+    lead_days: int = 0
+    person: bool = False
+    role: str = "operator"
+    turn: bool = False
+    about: tuple[str, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """One of plan.json's `steps`."""
+
+        def told(message: Text | str) -> Any:
+            return message.json() if isinstance(message, Text) else message
+
+        return {
+            "id": self.id, "wave": self.wave, "phase": self.phase, "title": told(self.title), "why": told(self.why),
+            "command": self.command, "expected": told(self.expected), "check": self.check, "undo": told(self.undo),
+            "minutes": self.minutes, "basis": told(self.basis), "needs": list(self.needs), "lead_days": self.lead_days,
+            "person": self.person, "role": self.role, "turn": self.turn, "about": list(self.about),
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Ids:
+    """Step ids: readable, unique, and the same on every run."""
+
+    taken: set[str] = field(default_factory=set)
+
+    def new(self, wave: int, what: str) -> str:
+        base = f"w{wave:02}-{slug(what)}"
+        number, id_ = 1, base
+        while id_ in self.taken:
+            number += 1
+            id_ = f"{base}-{number}"
+        self.taken.add(id_)
+        return id_
+
+
+def steps(m: Material) -> list[Step]:
+    """All steps, wave by wave; before a wave, longest lead time first."""
+    ids = _Ids()
+    stack_wave = _stack_waves(m)
+    found: list[Step] = []
+    foundation: dict[str, str] = {}
+    for wave in m.waves:
+        mine = [stack for stack in m.stacks if stack_wave[stack.name] == wave.number]
+        before = [*_orders(m, wave, ids), *_tasks(m, wave, ids)]
+        before.sort(key=lambda step: -step.lead_days)
+        built = list(_build(mine, wave, ids, foundation, ("network", "data"), "before"))
+        moves = _moves(m, wave)
+        first = list(_copies(m, wave, ids, moves, built, last=False))
+        during = list(_during(m, wave, ids, mine, moves, [*built, *first], foundation))
+        found += [*before, *built, *first, *during, *_after(wave, ids, during)]
+    return found
+
+
+def _stack_waves(m: Material) -> dict[str, int]:
+    """A stack belongs to the first wave that uses it, and never before the stacks it needs."""
+    wave_of = {key: wave.number for wave in m.waves for key in wave.keys}
+    last = max((wave.number for wave in m.waves), default=1)
+    waves = {
+        stack.name: (last if stack.tier == "dns" else min(
+            (wave_of.get(each.node.origin, last) for each in stack.resources), default=last))
+        for stack in m.stacks
+    }  # fmt: skip
+    for stack in reversed(m.stacks):
+        for need in stack.needs:
+            waves[need] = min(waves[need], waves[stack.name])
+    return waves
+
+
+# ------------------------------------------------------------------------------------------- before
+
+
+def _orders(m: Material, wave: Wave, ids: _Ids) -> Iterator[Step]:
+    number = wave.number
+    if number == 1:
+        asked = m.quotas.requests
+        if asked:
+            wanted = ", ".join(
+                f"{q.kind} {q.needed}{f' in {q.place}' if q.place else ''}" for q in asked
+            )
+            yield Step(
+                id=ids.new(number, "quota"), wave=number, phase="before", person=True, role="owner", lead_days=10,
+                title=text("Ask {cloud} for larger quotas", cloud=m.cloud.product),
+                why="The plan does not fit into the default quotas; raising them takes the provider days, and may take credit.",
+                command=f"openstack quota show {shlex.quote(m.config.project or 'PROJECT')}" if m.cloud.kind == "openstack" else "",
+                expected=text("At least: {wanted}.", wanted=wanted),
+                undo="None needed: a larger quota costs nothing by itself.",
+            )  # fmt: skip
+        yield Step(
+            id=ids.new(number, "egress-terms"), wave=number, phase="before", person=True, role="owner", lead_days=60,
+            title="Ask AWS for its terms of leaving",
+            why="AWS reduces or waives transfer fees for customers who leave, but only on request before the data moves; the window is counted from its answer.",
+            expected="A written answer with a start date and an end date.",
+            undo="None needed.",
+        )  # fmt: skip
+        yield Step(
+            id=ids.new(number, "credential"), wave=number, phase="before", person=True, role="security", lead_days=5,
+            title=text("Create a credential of its own for this migration at {cloud}", cloud=m.cloud.product),
+            why="It is limited to the project, can be revoked alone, and shows in the provider's log what the migration did.",
+            command="openstack application credential create repatria --role member --role load-balancer_member --role creator"
+            if m.cloud.kind == "openstack" else "",
+            expected="An id and a secret; put them into clouds.yaml, never into this repository.",
+            check="openstack token issue" if m.cloud.kind == "openstack" else "",
+            undo="openstack application credential delete repatria" if m.cloud.kind == "openstack" else "Revoke the token.",
+        )  # fmt: skip
+    yield Step(
+        id=ids.new(number, "announce"), wave=number, phase="before", person=True, role="communication", lead_days=7,
+        title="Announce the window to users and partners",
+        why="People forgive an announced interruption; the template is at the end of this runbook.",
+        expected="Sent, and every team that depends on these applications has answered.",
+        undo="Send the same people the new date.",
+    )  # fmt: skip
+    zones = sorted({m.estate.by_key[e.src].name for e in _dns_edges(m, wave)})
+    if zones:
+        names = " ".join(shlex.quote(zone.rstrip(".")) for zone in zones)
+        yield Step(
+            id=ids.new(number, "dns-ttl"), wave=number, phase="before", role="network", lead_days=2,
+            title="Lower the TTL of the records that will change to 60 s",
+            why="Resolvers keep the old answer for as long as the old TTL said; lowering it must have happened that long before the switch.",
+            command=f"for zone in {names}; do aws route53 list-hosted-zones-by-name --dns-name \"$zone\" --max-items 1; done",
+            expected="Change batches that set TTL 60 are accepted; after the old TTL has passed, resolvers show at most 60.",
+            check=f"for zone in {names}; do dig +noall +answer \"$zone\"; done",
+            undo="Set the TTL back to its old value; estate.jsonl has it.",
+            minutes=15,
+        )  # fmt: skip
+
+
+def _tasks(m: Material, wave: Wave, ids: _Ids) -> Iterator[Step]:
+    """Equal tasks of one wave become one step that names what it is about."""
+    groups: dict[tuple[str, str], tuple[Task, list[str]]] = {}
+    for key in wave.keys:
+        for task in m.said[key].tasks:
+            groups.setdefault((task.code, str(task.what)), (task, []))[1].append(key)
+    for (code, _), (task, keys) in sorted(groups.items()):
+        names = ", ".join(m.estate.by_key[key].name for key in keys[:8])
+        yield Step(
+            id=ids.new(wave.number, f"{code}-{m.estate.by_key[keys[0]].name}"), wave=wave.number, phase="before",
+            person=True, role=task.role, lead_days=task.lead_days, title=task.what, why=task.why,
+            expected=task.check if str(task.check) else text("Done, and written down, for {names}.", names=names),
+            undo="None needed before the switch: the source runs on.", about=tuple(keys),
+        )  # fmt: skip
+
+
+def _build(
+    stacks: Iterable[Stack],
+    wave: Wave,
+    ids: _Ids,
+    built: dict[str, str],
+    tiers: tuple[str, ...],
+    phase: Phase,
+) -> Iterator[Step]:
+    for stack in stacks:
+        if stack.tier not in tiers:
+            continue
+        folder = shlex.quote(f"stacks/{stack.name}")
+        id_ = ids.new(wave.number, f"build-{stack.name}")
+        holds = any(each.node.protect for each in stack.resources)
+        yield Step(
+            id=id_, wave=wave.number, phase=phase,
+            title=text("Build the stack {name} ({count} resources)", name=stack.name, count=len(stack.resources)),
+            why=_WHY_STACK[stack.tier],
+            command=f"pulumi -C {folder} up --stack main",
+            expected=text("{count} resources created, none changed, none deleted.", count=len(stack.resources)),
+            check=f"pulumi -C {folder} preview --stack main --expect-no-changes",
+            undo=text("pulumi -C stacks/{name} destroy --stack main (what holds data or an address is protected: unprotect it by name first, and only while it is empty).", name=stack.name)
+            if holds else text("pulumi -C stacks/{name} destroy --stack main", name=stack.name),
+            minutes=round(1 + len(stack.resources) * 3 / 60, 1),
+            basis="3 seconds per resource and one minute per stack; the rehearsal measures it.",
+            needs=tuple(built[need] for need in stack.needs if need in built),
+        )  # fmt: skip
+        built[stack.name] = id_
+
+
+_WHY_STACK = {
+    "network": "Networks, routers and groups come first: everything else stands on them.",
+    "data": "What will hold data must exist before data is moved into it.",
+    "servers": "Servers start only now, from data that has arrived.",
+    "entry": "Load balancers and public addresses open the door last.",
+    "dns": "Zones and records point at what now answers.",
+}
+
+
+# -------------------------------------------------------------------------------------------- moves
+
+
+def _moves(m: Material, wave: Wave) -> list[tuple[Resource, Move]]:
+    return [(m.estate.by_key[key], move) for key in wave.keys for move in m.said[key].moves]
+
+
+def _gb(m: Material, resource: Resource, move: Move) -> float | None:
+    measured = m.measures.get(resource.key, {})
+    for metric in ("BucketSizeBytes", "DatabaseBytes", "StoredBytes"):
+        if metric in measured:
+            return round(measured[metric] / 1e9, 3)
+    return move.gb
+
+
+def _copies(
+    m: Material,
+    wave: Wave,
+    ids: _Ids,
+    moves: list[tuple[Resource, Move]],
+    after: list[Step],
+    *,
+    last: bool,
+) -> Iterator[Step]:
+    needs = tuple(step.id for step in after if step.id.split("-", 1)[1].startswith("build-"))[-1:]
+    for resource, move in moves:
+        engine = commands(move, resource, _target_name(m, resource))
+        if last and not engine.again:
+            continue
+        if not last and engine.only_frozen:
+            continue
+        gb = _gb(m, resource, move)
+        minutes = (
+            None
+            if gb is None
+            else round(max(1.0, gb * 1000 / MB_PER_SECOND / 60) * (0.1 if last else 1), 1)
+        )
+        yield Step(
+            id=ids.new(wave.number, f"{'last-' if last else ''}copy-{resource.name}-{move.mover}"),
+            wave=wave.number, phase="during" if last else "before",
+            title=text("Copy {what}: the last pass, {name} is frozen", what=str(move.what), name=resource.name) if last
+            else text("Copy {what} ({size})", what=str(move.what), size="size unknown" if gb is None else f"{gb:.1f} GB"),
+            why=engine.why, command=engine.copy, expected=engine.expected, check=engine.check, undo=engine.undo,
+            minutes=minutes, person=engine.person, role=engine.role,
+            basis="" if gb is None else text("{gb} GB at {speed} MB/s", gb=round(gb, 1), speed=MB_PER_SECOND),
+            needs=needs, about=(resource.key,),
+        )  # fmt: skip
+
+
+def _target_name(m: Material, resource: Resource) -> str:
+    placed = m.placed.get((resource.key, ""))
+    if placed is not None:
+        name = placed.node.props.get("name")
+        return name if isinstance(name, str) else placed.name
+    return resource.name
+
+
+# ------------------------------------------------------------------------------------ during, after
+
+
+def _during(
+    m: Material, wave: Wave, ids: _Ids, stacks: list[Stack], moves: list[tuple[Resource, Move]],
+    built: list[Step], foundation: dict[str, str],
+) -> Iterator[Step]:  # fmt: skip
+    number = wave.number
+    apps = ", ".join(wave.applications)
+    go = Step(
+        id=ids.new(number, "go"), wave=number, phase="during", person=True, role="approver",
+        title="Decide: go or not", why="Everything before was harmless to the source. From here users notice.",
+        expected="Every step before is done and checked; the people below are reachable.", undo="Do not start; nothing has changed for users.",
+        minutes=10, needs=tuple(step.id for step in built[-1:]),
+    )  # fmt: skip
+    yield go
+    servers = [stack for stack in stacks if stack.tier in ("servers", "entry")]
+    freeze = Step(
+        id=ids.new(number, "freeze"), wave=number, phase="during", person=True, role="operator",
+        title=text("Freeze {apps}: stop writers, show the maintenance page", apps=apps),
+        why="What is written after the last copy would be lost.",
+        expected="No new rows, objects or messages for five minutes.",
+        undo="Start the writers again; the source is complete.", minutes=10, needs=(go.id,),
+    )  # fmt: skip
+    last = list(_copies(m, wave, ids, moves, [], last=True)) if moves else []
+    if moves:
+        yield freeze
+        yield from last
+    servers_built = list(_build(servers, wave, ids, foundation, ("servers", "entry"), "during"))
+    yield from servers_built
+    rewired = [entry for entry in m.rewire if entry["application"] in wave.applications]
+    if rewired:
+        yield Step(
+            id=ids.new(number, "rewire"), wave=number, phase="during", person=True, role="operator",
+            title=text("Rewire {apps}: {count} places still name AWS", apps=apps, count=len(rewired)),
+            why="An application that still calls AWS works today and fails on the day that matters; plan.md lists each place and what replaces it.",
+            expected="No place in the list names AWS any more.",
+            undo="The old values are in estate.jsonl.",
+            minutes=float(5 * len(rewired)), basis="5 minutes per place", about=tuple(sorted({e["subject"] for e in rewired})),
+        )  # fmt: skip
+    checked = Step(
+        id=ids.new(number, "check"), wave=number, phase="during", person=True, role="owner",
+        title=text("Check {apps} at the target, by its new address, before anyone else sees it", apps=apps),
+        why="A fault found now costs minutes; after the switch it costs the way back.",
+        expected="The owner has done what a user does, end to end, and says yes.",
+        undo="Unfreeze the source and stop here; users never saw the target.", minutes=30,
+        needs=tuple(step.id for step in [*last, *servers_built][-1:]),
+    )  # fmt: skip
+    yield checked
+    switch = [stack for stack in stacks if stack.tier == "dns"]
+    dns = list(_build(switch, wave, ids, foundation, ("dns",), "during"))
+    yield from dns
+    edges = _dns_edges(m, wave)
+    if edges or dns:
+        names = sorted({m.estate.by_key[edge.src].name for edge in edges})
+        yield Step(
+            id=ids.new(number, "switch"), wave=number, phase="during", person=True, role="approver", turn=True,
+            title=text("Point of no return: switch DNS for {apps}", apps=apps),
+            why="From the first write at the target on, going back means moving data back.",
+            command="",
+            expected=text("Within 60 s resolvers answer with the new addresses{names}.", names=f" for {', '.join(names)}" if names else ""),
+            undo="Within the window: point the records back, then copy back what was written. Without that, the way back loses it.",
+            minutes=5, needs=(checked.id,),
+        )  # fmt: skip
+    else:
+        yield Step(
+            id=ids.new(number, "open"), wave=number, phase="during", person=True, role="approver", turn=True,
+            title=text("Point of no return: open {apps} for writing at the target", apps=apps),
+            why="From the first write at the target on, going back means moving data back.",
+            expected="The first write is seen at the target.",
+            undo="Stop writers, copy back what was written, open the source.", minutes=5, needs=(checked.id,),
+        )  # fmt: skip
+
+
+def _dns_edges(m: Material, wave: Wave) -> list[Any]:
+    inside = set(wave.keys)
+    return [
+        edge
+        for key in (*(r.key for r in m.estate.of("aws.route53.record_set")), *(r.key for r in m.estate.of("aws.route53.hosted_zone")))
+        for edge in m.graph.outgoing.get(key, ())
+        if edge.dst in inside and not edge.dst.startswith("aws.route53.") and not edge.dst.startswith("aws.ec2.vpc|")
+    ]  # fmt: skip
+
+
+def _after(wave: Wave, ids: _Ids, during: list[Step]) -> Iterator[Step]:
+    number = wave.number
+    last = tuple(step.id for step in during[-1:])
+    apps = ", ".join(wave.applications)
+    yield Step(
+        id=ids.new(number, "watch"), wave=number, phase="after", role="operator", person=True,
+        title=text("Watch {apps} for a day", apps=apps),
+        why="Load, cron jobs and partners come back at their own hours.",
+        expected="No error that the source did not have; nobody still asks the old addresses.",
+        undo="See the switch: the way back stays open while the source is kept.", minutes=1440, needs=last,
+    )  # fmt: skip
+    yield Step(
+        id=ids.new(number, "backup"), wave=number, phase="after", role="operator", person=True,
+        title=text("Back up {apps} at the target and restore it once", apps=apps),
+        why="The source's backups end with the source; a backup that was never restored is a hope.",
+        expected="A restored copy, compared with the original, and the time it took.", undo="None needed.", minutes=120, needs=last,
+    )  # fmt: skip
+    yield Step(
+        id=ids.new(number, "done"), wave=number, phase="after", role="communication", person=True,
+        title="Tell users and partners that it is done", why="They are waiting, and partners must remove the old addresses from their lists.",
+        expected="Sent.", undo="None needed.", minutes=15, needs=last,
+    )  # fmt: skip
+    yield Step(
+        id=ids.new(number, "retire"), wave=number, phase="after", role="owner", person=True,
+        title=text("Stop {apps} at AWS, keep it for 30 days, then delete it", apps=apps),
+        why="Until then it is the way back; after that it is only cost and risk.",
+        expected="Nothing asked for it in those 30 days.",
+        undo="Start it again; after deletion there is no way back.", needs=last,
+    )  # fmt: skip

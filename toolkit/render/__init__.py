@@ -1,0 +1,1 @@
+"""plan.json -> what people review and run; pure: returns paths and bytes, writes nothing."""

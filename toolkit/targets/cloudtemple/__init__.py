@@ -1,0 +1,1 @@
+"""Intents -> resources of Cloud Temple; what its provider cannot create is ordered by a person."""

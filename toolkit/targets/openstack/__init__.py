@@ -1,0 +1,1 @@
+"""Intents -> resources of any OpenStack cloud; what differs between clouds is catalogue data."""
