@@ -77,7 +77,8 @@ def test_the_fetch_is_botocores(rule: Rule) -> None:
     fetch = rule.fetch
     output = shapes.at(shapes.operation(fetch.service, fetch.operation).output_shape, fetch.path)
     if output.type_name == "structure":
-        assert fetch.id.split(".")[0] in shapes.record_members(fetch), fetch.id
+        for part in fetch.id.split("+"):
+            assert part.split(".")[0] in shapes.record_members(fetch), fetch.id
     inputs = shapes.operation(fetch.service, fetch.operation).input_shape
     for parameter in (*fetch.params, *fetch.each_params):
         assert inputs is not None
@@ -249,7 +250,7 @@ def test_reads_what_the_model_allows(rule: Rule, full: bool) -> None:
     record = {
         name: shapes.sample(shape, full=full)
         for name, shape in shapes.record_members(rule.fetch).items()
-        if full or name == rule.fetch.id.split(".")[0]
+        if full or name in {part.split(".")[0] for part in rule.fetch.id.split("+")}
     }
     resource = Resource(
         rule.type, "id-1", "arn:aws:x:::id-1", "111122223333", "eu-west-1", "name", {}, record
@@ -262,7 +263,8 @@ def test_reads_what_the_model_allows(rule: Rule, full: bool) -> None:
         assert not [x for x in losses if "crashed" in str(x.reason)], losses
         assert not [x for x in losses if "Unknown to this version" in str(x.reason)], losses
         known = said[resource.key]
-        assert known.intents or known.disposition, "neither planned nor explained"
+        blocked = any(loss.severity == "blocker" for loss in losses)
+        assert known.intents or known.disposition or blocked, "neither planned nor explained"
 
 
 def _sdk_class(type_: str) -> Any:
@@ -304,7 +306,7 @@ def test_every_property_is_the_sdks() -> None:
 def test_the_middle_imports_no_sdk() -> None:
     root = Path(__file__).parents[1] / "toolkit"
     forbidden = re.compile(
-        r"^\s*(?:import|from)\s+(boto3|botocore|pulumi\w*|ansible_runner|libcloud|requests|socket|subprocess|time|urllib|http)\b",
+        r"^\s*(?:import|from)\s+(boto3|botocore|pulumi\w*|ansible_runner|libcloud|requests|socket|subprocess|time|urllib\.request|http)\b",
         re.MULTILINE,
     )
     pure = [root / "rule.py", root / "outcomes.py", root / "program.py", root / "translate.py"]

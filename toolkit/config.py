@@ -134,7 +134,7 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Config:
     source, target, people, plan = table("source"), table("target"), table("people"), table("plan")
     cloud = one(target, "cloud", "target")
     if cloud not in TARGETS:
-        close = difflib.get_close_matches(cloud, TARGETS, n=1)
+        close = difflib.get_close_matches(cloud, TARGETS, n=1, cutoff=0.5)
         faults.append(
             f"target.cloud is {cloud!r}; known: {', '.join(TARGETS)}"
             + (f" (did you mean {close[0]}?)" if close else "")

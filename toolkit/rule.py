@@ -52,7 +52,8 @@ class Lost:
 class Detail:
     """One more call per record (or per batch of records), merged into the record under `into`.
 
-    `params` maps a request member to a member of the record (dotted). With `batch` > 0 the one
+    `params` maps a request member to a member of the record (dotted), or with `^` before it to one
+    of the parent's record (see `Fetch.each`). With `batch` > 0 the one
     parameter is a list, filled from up to `batch` records, and `match` names the member of each
     answer that equals the record's value. `path` is the part of the response to keep ("" keeps
     all of it but ResponseMetadata). `absent` lists the error codes that mean "not there".
@@ -76,7 +77,8 @@ class Fetch:
     """How a type is listed. The engine, the IAM policy and the contract tests all read this.
 
     `path` leads through the response to the list (`Reservations[].Instances[]`); elements that
-    are plain strings become `{<id>: string}`. `id` and `name` are members of the record (dotted);
+    are plain strings become `{<element>: string}` (`element` defaults to the id). `id` and `name`
+    are members of the record (dotted), read after the details; several ids joined by `+` make one;
     `arn` is a member, or a template over {partition} {region} {account} {id}. `tags` is a member
     that holds a list of Key/Value pairs or a map. `each` lists per parent resource: the parent's
     type, and request member -> parent's record member. `keep` keeps a record only if it is true
@@ -96,6 +98,7 @@ class Fetch:
     each_params: Mapping[str, str] = field(default_factory=dict)
     details: tuple[Detail, ...] = ()
     keep: Callable[[Mapping[str, Any]], bool] | None = None
+    element: str = ""
     action: str = ""
     """IAM action where it is not `<prefix>:<Operation>`; several separated by spaces."""
     unavailable: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ def record_members(fetch: Fetch) -> dict[str, botocore.model.Shape]:
     """Member -> shape of the record that a fetch makes, its details included."""
     shape = at(operation(fetch.service, fetch.operation).output_shape, fetch.path)
     members: dict[str, botocore.model.Shape] = (
-        dict(shape.members) if shape.type_name == "structure" else {fetch.id: shape}
+        dict(shape.members) if shape.type_name == "structure" else {fetch.element or fetch.id: shape}
     )
     for detail in fetch.details:
         part = detail_shape(fetch, detail)
@@ -60,10 +60,7 @@ def record_members(fetch: Fetch) -> dict[str, botocore.model.Shape]:
 
 def detail_shape(fetch: Fetch, detail: Detail) -> botocore.model.Shape:
     output = operation(detail.service or fetch.service, detail.operation).output_shape
-    part = at(output, detail.path)
-    if detail.batch and part.type_name == "list":
-        part = part.member
-    return part
+    return at(output, detail.path if detail.batch else detail.path.removesuffix("[]"))
 
 
 def leaves(shape: botocore.model.Shape, path: str, stack: tuple[str, ...] = ()) -> Iterator[str]:

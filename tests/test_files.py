@@ -1,0 +1,177 @@
+"""Stage files: written whole or not at all, and refused when they are not what they say."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from toolkit import workspace
+from toolkit.config import parse as parse_config
+from toolkit.errors import ConfigError, FileError, StaleError
+from toolkit.estate.model import Gap, Resource
+from toolkit.outcomes import Decision, Option
+from toolkit.plan import decisions, names
+from toolkit.translate import Override
+
+RESOURCE = Resource("aws.ec2.vpc", "vpc-1", "arn:x", "1", "r", "n", {"a": "b"}, {"VpcId": "vpc-1"})
+GAP = Gap("ec2", "describe_vpcs", "1", "r", "denied", "no", 3)
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Path:
+    path = tmp_path / workspace.ESTATE
+    workspace.write_estate(path, {"source": {}}, [GAP.line(), RESOURCE.line()])
+    return path
+
+
+def test_an_estate_is_read_as_it_was_written(estate: Path) -> None:
+    read = workspace.read_estate(estate)
+    assert read.resources == (RESOURCE,)
+    assert read.gaps == (GAP,)
+    assert estate.stat().st_mode & 0o777 == 0o600
+
+
+def test_order_of_reading_does_not_matter(tmp_path: Path) -> None:
+    lines = [RESOURCE.line(), GAP.line(), {**RESOURCE.line(), "id": "vpc-0"}]
+    for name, order in (("a", lines), ("b", lines[::-1])):
+        workspace.write_estate(tmp_path / name, {}, order)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def _edit(path: Path, change: Mapping[str, Any]) -> None:
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(orjson.dumps({**orjson.loads(first), **change}) + b"\n" + rest)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[:-20]), "cut off or was edited"),
+        (lambda p: p.write_bytes(p.read_bytes().replace(b"vpc-1", b"vpc-2")), "cut off or was edited"),
+        (lambda p: p.write_bytes(b""), "does not start with a header"),
+        (lambda p: p.write_bytes(b"\x00\xff"), "does not start with a header"),
+        (lambda p: p.write_bytes(b"[]\n"), "does not start with a header"),
+        (lambda p: _edit(p, {"schema": 99}), "has schema 99"),
+        (lambda p: p.unlink(), "there is no estate.jsonl"),
+    ],
+)
+def test_a_damaged_estate_is_refused_with_a_hint(estate: Path, damage: Any, says: str) -> None:
+    damage(estate)
+    with pytest.raises(FileError, match=says) as caught:
+        workspace.read_estate(estate)
+    assert caught.value.hint
+
+
+def test_the_same_resource_twice_is_refused(tmp_path: Path) -> None:
+    workspace.write_estate(tmp_path / "e", {}, [RESOURCE.line(), RESOURCE.line()])
+    with pytest.raises(FileError, match="twice"):
+        workspace.read_estate(tmp_path / "e")
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(workspace.os, "fsync", full)
+    with pytest.raises(FileError, match="no room left"):
+        workspace.write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_device_is_told_as_such() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as file, pytest.raises(OSError, match="space") as caught:
+        file.write(b"x")
+    assert "no room left" in workspace.write_error(Path("x"), caught.value).message
+
+
+def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError):
+        workspace.write(tmp_path / "file" / "plan.json", b"x")
+
+
+def test_plans_are_refused_when_stale_or_edited(tmp_path: Path) -> None:
+    plan: dict[str, Any] = {"kind": "plan", "schema": 1, "items": []}
+    plan["header"] = {"made_from": {"estate": "a"}, "body": workspace.plan_digest(plan)}
+    path = tmp_path / "plan.json"
+    path.write_bytes(orjson.dumps(plan))
+    workspace.check_fresh(workspace.read_plan(path), {"estate": "a"})
+    with pytest.raises(StaleError, match="estate changed"):
+        workspace.check_fresh(plan, {"estate": "b"})
+    path.write_bytes(orjson.dumps({**plan, "items": [1]}))
+    with pytest.raises(FileError, match="edited by hand"):
+        workspace.read_plan(path)
+    for data, says in ((b"{", "no JSON"), (b"{}", "not a plan"), (b'{"kind":"plan","schema":2}', "schema 2")):
+        path.write_bytes(data)
+        with pytest.raises(FileError, match=says):
+            workspace.read_plan(path)
+
+
+DECISION = Decision(
+    "boot:k", "k", "boot", "How?", (Option("image", "Its image"), Option("rebuild", 'A "new"\none', "x: y")), "image", "why"
+)
+
+
+def test_decisions_survive_and_unfit_ones_are_told() -> None:
+    overrides = {"boot:k": Override("rebuild", "Ana", 'she "knows"'), "boot:gone": Override("image"), "boot:*": Override("image")}
+    data = decisions.dump({"boot:k": DECISION}, overrides, {"k": "web: 1"})
+    assert decisions.parse(data) == overrides
+    assert decisions.dump({"boot:k": DECISION}, decisions.parse(data), {"k": "web: 1"}) == data
+    assert decisions.unfit({"boot:k": DECISION}, overrides) == ["boot:gone"]
+    assert decisions.unfit({"boot:k": DECISION}, {"boot:k": Override("fly")}) == ["boot:k"]
+
+
+def test_untouched_decisions_are_no_overrides() -> None:
+    data = decisions.dump({"boot:k": DECISION}, {}, {})
+    assert decisions.parse(data) == {}
+    assert decisions.parse(data.replace(b'choose: ""', b"choose: image")) == {"boot:k": Override("image")}
+
+
+@pytest.mark.parametrize("text", ["a: [", "schema: 7\n", "schema: 1\ndecisions: {x: 3}\n", "- 1\n", "schema: 1\ndecisions: {x: {choose: [1]}}"])
+def test_broken_decisions_are_refused(text: str) -> None:
+    with pytest.raises(FileError):
+        decisions.parse(text.encode())
+
+
+def test_names_are_read_in_any_yaml_form() -> None:
+    held = names.Names({"a|b": names.Entry("x", {"data": "s"}, {"data:r": "s--2"})})
+    assert names.parse(held.dump()) == held
+    import yaml
+
+    again = yaml.safe_dump(yaml.safe_load(held.dump()), default_flow_style=False)
+    assert names.parse(again.encode()) == held
+    assert names.parse(names.Names().dump()) == names.Names()
+    for text in ("schema: 2\nnames: {}", "schema: 1\nnames: {a: 1}", "a: ["):
+        with pytest.raises(FileError):
+            names.parse(text.encode())
+
+
+def test_every_fault_of_the_configuration_is_told_at_once(tmp_path: Path) -> None:
+    raw = {
+        "source": {"regions": ["Paris"], "rolearns": []},
+        "target": {"cloud": "ovh", "language": "de", "map": [{"account": "1"}, {"account": "1"}]},
+        "people": {"boss": {}},
+        "plan": {"operator_cidrs": ["1.2.3.4/99"]},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_config(raw, tmp_path)
+    for part in ("Paris", "rolearns is unknown (did you mean role_arns?)", "did you mean ovhcloud", "'de'", "mapped twice", "people.boss", "1.2.3.4/99"):
+        assert part in caught.value.message
+
+
+def test_places_go_from_special_to_general(tmp_path: Path) -> None:
+    rows = [{"account": "1", "region": "eu-west-1", "to_project": "p1"}, {"account": "1", "to_project": "p2", "to_region": "R2"}]
+    config = parse_config({"target": {"cloud": "openstack", "region": "R", "project": "p", "map": rows}}, tmp_path)
+    got = [config.place(*pair) for pair in (("1", "eu-west-1"), ("1", "eu-west-3"), ("2", "eu-west-1"))]
+    assert [(p.project, p.region) for p in got] == [("p1", "R"), ("p2", "R2"), ("p", "R")]

@@ -1,0 +1,175 @@
+"""Security group -> group with explicit rules, once per access list that its members live under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from toolkit.intents.network import Firewall, Opening
+from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, text
+from toolkit.rule import Fetch, Rule, fields, noise
+from toolkit.rules._groups import balancer_subnets, lists_of_members
+from toolkit.rules._paths import narrowed, open_both_ways, openings_of
+
+if TYPE_CHECKING:
+    from toolkit.estate.model import Resource
+    from toolkit.translate import Context
+
+
+def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
+    """Only what AWS lets pass, and only what the target can say without letting more pass."""
+    record = source.record
+    vpc = ctx.estate.find("aws.ec2.vpc", record.get("VpcId"), source)
+    if vpc is None:
+        yield Loss(
+            "VpcId", "Its VPC was not read, so there is no network to put it into.", "blocker"
+        )
+        return
+    members = [
+        e
+        for e in ctx.estate.where("aws.ec2.network_interface", "VpcId", vpc.id)
+        if any(g.get("GroupId") == source.id for g in e.record.get("Groups", []))
+    ]
+    if vpc.record.get("IsDefault") and not ctx.estate.where(
+        "aws.ec2.network_interface", "VpcId", vpc.id
+    ):
+        yield Disposition("retire", "A part of AWS's default VPC; no interface is in it.")
+        return
+    name = (
+        f"{vpc.name}-default"
+        if record.get("GroupName") == "default"
+        else record.get("GroupName") or source.name
+    )
+    openings: list[Opening] = []
+    for each in openings_of(ctx, source):
+        if isinstance(each, Opening):
+            openings += _through_balancers(each, source, ctx)
+        else:
+            yield Loss(each[0], each[1], "minor" if "port 0" in each[1] else "major")
+    lists = lists_of_members(ctx, source, members)
+    for variant, acl in lists:
+        kept, cut = list(openings), False
+        if acl is not None and not open_both_ways(acl):
+            kept = []
+            for each in openings:
+                parts, less = narrowed(each, acl, _cidrs(vpc.record))
+                kept += parts
+                cut = cut or less
+            if cut:
+                yield Loss(
+                    "IpPermissions.IpRanges.CidrIp",
+                    text(
+                        "In subnets under the access list {acl} it lets less pass, as that list denies.",
+                        acl=acl.name,
+                    ),
+                )
+        yield Firewall(
+            origin=source.key, role=variant, name=name if not variant else f"{name}-{variant}", network=vpc.key, description=record.get("Description", ""), openings=tuple(kept), variant=variant,
+        )  # fmt: skip
+    world = sorted(
+        {
+            _port(each)
+            for each in openings
+            if each.direction == "ingress" and each.peer in ("0.0.0.0/0", "::/0")
+        }
+        - {"tcp 80", "tcp 443"}
+    )
+    if world and members:
+        yield Finding(
+            "group-open",
+            "critical" if {"tcp 22", "tcp 3389", "everything"} & set(world) else "warning",
+            text(
+                "The whole internet may reach {ports} behind {name}.",
+                ports=", ".join(world),
+                name=name,
+            ),
+        )
+
+
+def _cidrs(record: dict[str, object]) -> list[str]:
+    held = record.get("CidrBlockAssociationSet")
+    listed = (
+        [str(each["CidrBlock"]) for each in held if each.get("CidrBlock")]
+        if isinstance(held, list)
+        else []
+    )
+    return listed or [str(record.get("CidrBlock"))]
+
+
+def _port(each: Opening) -> str:
+    if each.protocol == "any":
+        return "everything"
+    return (
+        each.protocol
+        if each.first is None
+        else f"{each.protocol} {each.first}"
+        + (f"-{each.last}" if each.last not in (None, each.first) else "")
+    )
+
+
+def _through_balancers(each: Opening, source: Resource, ctx: Context) -> Iterator[Opening]:
+    """A reference to a balancer's group also admits the subnets of its address: Octavia comes from there."""
+    yield each
+    if each.direction != "ingress" or "|" not in each.peer:
+        return
+    subnets = balancer_subnets(ctx, each.peer)
+    if not subnets:
+        return
+    other = ctx.estate.by_key[each.peer]
+    choice = ctx.decide(
+        source.key, "balancer-members", text("May the balancer behind {group} reach {name} from its whole subnet?", group=other.name, name=source.name),
+        (
+            Option("admit", "Admit the subnet of its address", text("Everything in {subnets} may reach these ports, not the balancer alone.", subnets=", ".join(subnets))),
+            Option("refuse", "Refuse", "The balancer reaches no member until rules are written by hand."),
+        ),
+        "admit", "Octavia reaches members from ports of its own, which no group of yours has.",
+    )  # fmt: skip
+    if choice == "admit":
+        for cidr in subnets:
+            yield Opening(
+                "ingress", each.protocol, each.first, each.last, cidr, 4, "from the load balancer"
+            )
+
+
+RULE = Rule(
+    type="aws.ec2.security_group",
+    title="Security group",
+    service="security_group",
+    fetch=Fetch(
+        "ec2",
+        "describe_security_groups",
+        "SecurityGroups[]",
+        id="GroupId",
+        name="GroupName",
+        arn="arn:{partition}:ec2:{region}:{account}:security-group/{id}",
+    ),
+    translate=translate,
+    carried=fields(
+        " ".join(
+            ["VpcId", "GroupName", "Description"]
+            + [
+                f"{m}.{f}"
+                for m in ("IpPermissions", "IpPermissionsEgress")
+                for f in (
+                    "IpProtocol",
+                    "FromPort",
+                    "ToPort",
+                    "IpRanges.CidrIp",
+                    "Ipv6Ranges.CidrIpv6",
+                    "PrefixListIds.PrefixListId",
+                    "UserIdGroupPairs.GroupId",
+                    "UserIdGroupPairs.VpcPeeringConnectionId",
+                    "IpRanges.Description",
+                )
+            ]
+        )
+    ),
+    noise=noise(
+        id="GroupId OwnerId SecurityGroupArn",
+        internal="Tags",
+        derived="IpPermissions IpPermissionsEgress",
+    ),
+    unordered=fields(
+        "IpPermissions IpPermissionsEgress IpPermissions.IpRanges IpPermissions.UserIdGroupPairs IpPermissionsEgress.IpRanges IpPermissionsEgress.UserIdGroupPairs IpPermissions.Ipv6Ranges IpPermissionsEgress.Ipv6Ranges"
+    ),
+)

@@ -1,0 +1,59 @@
+"""IAM group -> a group in Keycloak whose members get roles at the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from toolkit.outcomes import Disposition, Outcome, Task, text
+from toolkit.rule import Fetch, Rule, fields, noise
+from toolkit.rules._identity import allowed
+
+if TYPE_CHECKING:
+    from toolkit.estate.model import Resource
+    from toolkit.translate import Context
+
+
+def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
+    """The group stays a group; what it may do is decided anew."""
+    record = source.record
+    yield Task(
+        "group",
+        text(
+            "Create the Keycloak group {name} and map it to roles (at AWS: {may})",
+            name=record["GroupName"],
+            may=allowed(record, "GroupPolicyList"),
+        ),
+        "Roles at the target are given to groups, not to people.",
+        lead_days=10,
+        role="security",
+    )
+    yield Disposition(
+        "refactor",
+        "Policies are never translated into permissions that look alike.",
+        way_out="Keycloak group with roles of the project",
+        work="Agree on the roles with the owner of the group.",
+    )
+
+
+RULE = Rule(
+    type="aws.iam.group",
+    title="IAM group",
+    service="iam",
+    fetch=Fetch(
+        "iam",
+        "get_account_authorization_details",
+        "GroupDetailList[]",
+        id="GroupName",
+        arn="Arn",
+        scope="global",
+        params={"Filter": ["Group"]},
+    ),
+    translate=translate,
+    carried=fields("GroupName AttachedManagedPolicies.PolicyName GroupPolicyList.PolicyDocument"),
+    noise=noise(
+        id="GroupId Arn AttachedManagedPolicies.PolicyArn",
+        timestamp="CreateDate",
+        derived="Path GroupPolicyList.PolicyName",
+    ),
+)

@@ -1,0 +1,127 @@
+"""IAM role -> a documented identity by who may assume it: a workload, a person, a partner, AWS itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
+from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._identity import allowed, trusted
+
+if TYPE_CHECKING:
+    from toolkit.estate.model import Resource
+    from toolkit.translate import Context
+
+
+def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
+    """Workloads get an application credential; roles of AWS's own services go with AWS."""
+    record = source.record
+    name, path = record["RoleName"], record.get("Path", "/")
+    who = trusted(record.get("AssumeRolePolicyDocument"))
+    if path.startswith("/aws-service-role/") or path.startswith("/aws-reserved/"):
+        yield Disposition(
+            "retire", text("AWS made {name} for itself ({path}).", name=name, path=path)
+        )
+        return
+    own = [each for each in who if not each.endswith(".amazonaws.com")]
+    partners = sorted(
+        {account for each in own if (account := _account(each)) and account != source.account}
+    )
+    if "*" in own:
+        yield Finding("role-open", "critical", text("Anybody may assume {name}.", name=name))
+    if partners:
+        known = {r.account for r in ctx.estate}
+        foreign = [each for each in partners if each not in known]
+        yield Finding(
+            "role-cross-account",
+            "warning",
+            text(
+                "{name} may be assumed from {accounts}{note}; that access ends with AWS.",
+                name=name,
+                accounts=", ".join(partners),
+                note=" (not among the accounts read)" if foreign else "",
+            ),
+        )
+    may = allowed(record, "RolePolicyList")
+    services = [
+        each.removesuffix(".amazonaws.com") for each in who if each.endswith(".amazonaws.com")
+    ]
+    if own and not services:
+        yield Task(
+            "role-people",
+            text(
+                "Give {who} their access at the target (at AWS: {name} may {may})",
+                who=", ".join(own),
+                name=name,
+                may=may,
+            ),
+            "Roles cannot be assumed across clouds; people and partners get accounts, pipelines get tokens.",
+            lead_days=10,
+            role="security",
+        )
+    else:
+        yield Task(
+            "workload-credential",
+            text(
+                "Replace {name} for {services} by an application credential (at AWS: {may})",
+                name=name,
+                services=", ".join(services) or "nobody",
+                may=may,
+            ),
+            "There are no roles for servers or functions at the target: an application credential, kept in the secret store.",
+            lead_days=5,
+            role="security",
+        )
+    if record.get("Tags"):
+        yield Loss(
+            "Tags",
+            text(
+                "Conditions on tags ({tags}) have no successor.",
+                tags=", ".join(f"{t.get('Key')}={t.get('Value')}" for t in record["Tags"]),
+            ),
+        )
+    yield Disposition(
+        "refactor",
+        "Policies are never translated into permissions that look alike.",
+        way_out="Application credentials, Keycloak groups",
+        work="Give each workload a credential of its own with the roles it needs.",
+    )
+
+
+def _account(principal: str) -> str:
+    if principal.isdigit() and len(principal) == 12:
+        return principal
+    parts = principal.split(":")
+    return parts[4] if len(parts) > 4 and principal.startswith("arn:") else ""
+
+
+RULE = Rule(
+    type="aws.iam.role",
+    title="IAM role",
+    service="iam",
+    fetch=Fetch(
+        "iam",
+        "get_account_authorization_details",
+        "RoleDetailList[]",
+        id="RoleName",
+        arn="Arn",
+        scope="global",
+        params={"Filter": ["Role"]},
+    ),
+    translate=translate,
+    carried=fields(
+        "RoleName Path AssumeRolePolicyDocument RolePolicyList.PolicyDocument AttachedManagedPolicies.PolicyName Tags.Key Tags.Value"
+    ),
+    lost={
+        "PermissionsBoundary": Lost(
+            "A boundary has no successor; keep roles narrow instead.", "major"
+        )
+    },
+    noise=noise(
+        id="RoleId Arn AttachedManagedPolicies.PolicyArn",
+        timestamp="CreateDate",
+        derived="RolePolicyList.PolicyName InstanceProfileList",
+    ),
+    volatile=fields("RoleLastUsed"),
+)

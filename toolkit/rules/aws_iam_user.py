@@ -1,0 +1,102 @@
+"""IAM user -> a person in Keycloak or a machine's application credential; never permissions that look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
+from toolkit.rule import Fetch, Rule, fields, noise
+from toolkit.rules._identity import allowed
+
+if TYPE_CHECKING:
+    from toolkit.estate.model import Resource
+    from toolkit.translate import Context
+
+
+def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
+    """Documented and created by hand: what an AWS policy means has no twin at the target."""
+    record = source.record
+    name, groups = record["UserName"], sorted(record.get("GroupList", []))
+    may = allowed(record, "UserPolicyList")
+    machine = (
+        any(
+            word in name.casefold()
+            for word in ("deploy", "ci", "bot", "svc", "service", "backup", "app")
+        )
+        and not groups
+    )
+    tags = ", ".join(
+        f"{t['Key']}={t['Value']}"
+        for t in record.get("Tags", [])
+        if t.get("Key") and t.get("Value") is not None
+    )
+    if machine:
+        yield Task(
+            "machine-credential",
+            text("Create an application credential for {name} (at AWS: {may})", name=name, may=may),
+            "A machine needs a credential of its own, limited to one project and its roles.",
+            lead_days=5,
+            role="security",
+        )
+    else:
+        yield Task(
+            "person-account",
+            text(
+                "Create {name} in Keycloak, in the groups {groups} (at AWS: {may}{tags})",
+                name=name,
+                groups=", ".join(groups) or "none",
+                may=may,
+                tags=f"; {tags}" if tags else "",
+            ),
+            "People sign in through one identity provider; roles at the target follow from groups.",
+            lead_days=10,
+            role="security",
+        )
+    if boundary := (record.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"):
+        yield Loss(
+            "PermissionsBoundary",
+            text(
+                "The boundary {name} has no successor; keep roles narrow instead.",
+                name=boundary.rsplit("/", 1)[-1],
+            ),
+            "major",
+        )
+    if "AdministratorAccess" in may:
+        yield Finding(
+            "user-administrator",
+            "warning",
+            text("{name} may do everything at AWS; decide anew who may at the target.", name=name),
+        )
+    yield Disposition(
+        "refactor",
+        "Policies are never translated into permissions that look alike.",
+        way_out="Keycloak for people, application credentials for machines",
+        work="Decide roles per project; create accounts; hand out credentials through the secret store.",
+    )
+
+
+RULE = Rule(
+    type="aws.iam.user",
+    title="IAM user",
+    service="iam",
+    fetch=Fetch(
+        "iam",
+        "get_account_authorization_details",
+        "UserDetailList[]",
+        id="UserName",
+        arn="Arn",
+        scope="global",
+        params={"Filter": ["User"]},
+    ),
+    translate=translate,
+    carried=fields(
+        "UserName GroupList AttachedManagedPolicies.PolicyName UserPolicyList.PolicyDocument PermissionsBoundary.PermissionsBoundaryArn Tags.Key Tags.Value"
+    ),
+    noise=noise(
+        id="UserId Arn AttachedManagedPolicies.PolicyArn",
+        timestamp="CreateDate",
+        internal="PermissionsBoundary.PermissionsBoundaryType",
+        derived="Path UserPolicyList.PolicyName",
+    ),
+)
