@@ -119,6 +119,14 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that is written beside the stack for people to read; nothing runs it."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """One way to decide. `id` is what the user writes into `decisions.yaml`."""
 
@@ -142,4 +150,4 @@ class Decision:
     chosen_by: str = "default"
 
 
-Outcome = Intent | Node | Loss | Disposition | Finding | Move | Task
+Outcome = Intent | Node | Loss | Disposition | Finding | Move | Task | Attachment

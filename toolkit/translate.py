@@ -8,7 +8,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from toolkit.intents import Intent
-from toolkit.outcomes import Decision, Disposition, Finding, Loss, Move, Option, Task, Text
+from toolkit.outcomes import (
+    Attachment,
+    Decision,
+    Disposition,
+    Finding,
+    Loss,
+    Move,
+    Option,
+    Task,
+    Text,
+)
 from toolkit.rule import Lost, Rule
 
 if TYPE_CHECKING:
@@ -89,6 +99,7 @@ class Translation:
     findings: list[Finding] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
     disposition: Disposition | None = None
 
     def take(self, outcome: object) -> bool:
@@ -107,6 +118,8 @@ class Translation:
                 self.moves.append(outcome)
             case Task():
                 self.tasks.append(outcome)
+            case Attachment():
+                self.attachments.append(outcome)
             case _:
                 return False
         return True

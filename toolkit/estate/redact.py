@@ -162,7 +162,21 @@ _INSIDE: Final = (
     "credential", "connectionstring", "sharedkey", "accesstoken", "authtoken", "accountkey",
 )  # fmt: skip
 _ALONE: Final = frozenset(
-    ["pwd", "pass", "pw", "token", "tokens", "dsn", "psk", "jwt", "bearer", "auth", "authorization", "apitoken", "pin"]
+    [
+        "pwd",
+        "pass",
+        "pw",
+        "token",
+        "tokens",
+        "dsn",
+        "psk",
+        "jwt",
+        "bearer",
+        "auth",
+        "authorization",
+        "apitoken",
+        "pin",
+    ]
 )
 _RUNS: Final = (
     "api key", "private key", "connection string", "shared key", "account key", "access key",
@@ -171,7 +185,109 @@ _RUNS: Final = (
 )  # fmt: skip
 # A last word that says "about the secret", not "the secret".
 _ABOUT: Final = frozenset(
-    ["id", "ids", "arn", "arns", "type", "types", "name", "names", "policy", "policies", "algorithm", "enabled", "status", "state", "date", "used", "changed", "modified", "updated", "count", "length", "size", "expiry", "expiration", "expires", "ttl", "version", "versions", "validity", "unit", "units", "age", "lifetime", "path", "mode", "method", "methods", "provider", "providers", "endpoint", "url", "uri", "location", "file", "dir", "directory", "region", "scope", "scopes", "audience", "issuer", "description", "prefix", "header", "required", "rotation", "option", "options", "manager", "alias", "source", "ref", "reference", "host", "hostname", "port", "user", "username", "limit", "tier", "format", "strategy", "kind", "class", "period", "days", "hours", "minutes", "seconds", "config", "configuration", "configurations", "spec", "usage", "rules", "rule", "expression", "timeout", "history", "encryption", "reuse", "complexity", "requirement", "requirements", "at", "time", "label", "labels", "stage", "stages", "attempts"]
+    [
+        "id",
+        "ids",
+        "arn",
+        "arns",
+        "type",
+        "types",
+        "name",
+        "names",
+        "policy",
+        "policies",
+        "algorithm",
+        "enabled",
+        "status",
+        "state",
+        "date",
+        "used",
+        "changed",
+        "modified",
+        "updated",
+        "count",
+        "length",
+        "size",
+        "expiry",
+        "expiration",
+        "expires",
+        "ttl",
+        "version",
+        "versions",
+        "validity",
+        "unit",
+        "units",
+        "age",
+        "lifetime",
+        "path",
+        "mode",
+        "method",
+        "methods",
+        "provider",
+        "providers",
+        "endpoint",
+        "url",
+        "uri",
+        "location",
+        "file",
+        "dir",
+        "directory",
+        "region",
+        "scope",
+        "scopes",
+        "audience",
+        "issuer",
+        "description",
+        "prefix",
+        "header",
+        "required",
+        "rotation",
+        "option",
+        "options",
+        "manager",
+        "alias",
+        "source",
+        "ref",
+        "reference",
+        "host",
+        "hostname",
+        "port",
+        "user",
+        "username",
+        "limit",
+        "tier",
+        "format",
+        "strategy",
+        "kind",
+        "class",
+        "period",
+        "days",
+        "hours",
+        "minutes",
+        "seconds",
+        "config",
+        "configuration",
+        "configurations",
+        "spec",
+        "usage",
+        "rules",
+        "rule",
+        "expression",
+        "timeout",
+        "history",
+        "encryption",
+        "reuse",
+        "complexity",
+        "requirement",
+        "requirements",
+        "at",
+        "time",
+        "label",
+        "labels",
+        "stage",
+        "stages",
+        "attempts",
+    ]
 )
 # Paging and idempotency marks; written so only by AWS itself, an environment says CLIENT_TOKEN.
 _MARKS: Final = frozenset(
@@ -185,7 +301,21 @@ _MARKS: Final = frozenset(
                   "equest": "rR", "tarting": "sS", "age": "pP"}[word]
 ) | {"HttpTokens", "httpTokens"}  # fmt: skip
 _OPEN_KEYS: Final = frozenset(
-    ["public", "s3", "object", "kms", "sort", "partition", "hash", "range", "primary", "foreign", "cache", "routing", "tag"]
+    [
+        "public",
+        "s3",
+        "object",
+        "kms",
+        "sort",
+        "partition",
+        "hash",
+        "range",
+        "primary",
+        "foreign",
+        "cache",
+        "routing",
+        "tag",
+    ]
 )
 
 
@@ -540,7 +670,21 @@ _PAIR_NAMES: Final = (
     "name", "key", "headerName",
 )  # fmt: skip
 _PAIR_VALUES: Final = frozenset(
-    ["Value", "ParameterValue", "OutputValue", "HeaderValue", "ResolvedValue", "DefaultValue", "Default", "StringValue", "Values", "value", "headerValue", "defaultValue", "values"]
+    [
+        "Value",
+        "ParameterValue",
+        "OutputValue",
+        "HeaderValue",
+        "ResolvedValue",
+        "DefaultValue",
+        "Default",
+        "StringValue",
+        "Values",
+        "value",
+        "headerValue",
+        "defaultValue",
+        "values",
+    ]
 )
 
 

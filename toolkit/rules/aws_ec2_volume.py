@@ -15,30 +15,50 @@ if TYPE_CHECKING:
 
 
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
-    """Same size, nearest class; a volume that nothing uses is a candidate to retire."""
+    """Data volumes become volumes; root volumes go with their server; unattached ones are retired."""
     record = source.record
+    size = record.get("Size", 1)
     attached = [each for each in record.get("Attachments", []) if each.get("InstanceId")]
     if not attached:
         yield Finding(
             "volume-unattached",
             "info",
-            text("No instance uses this volume of {size} GiB.", size=record["Size"]),
+            text("No instance uses this volume of {size} GiB.", size=size),
         )
-        yield Disposition("retire", text("Attached to nothing."))
+        yield Disposition("retire", "Attached to nothing.")
         return
+    server = ctx.estate.find("aws.ec2.instance", attached[0]["InstanceId"], source)
+    if server is not None:
+        state = (server.record.get("State") or {}).get("Name")
+        kept = ctx.overrides.get(f"stopped:{server.key}")
+        if server.tags.get("aws:autoscaling:groupName") or server.tags.get("eks:nodegroup-name"):
+            yield Disposition(
+                "absorbed",
+                text("It goes with {name}, a member of a group.", name=server.name),
+                into=server.key,
+            )
+            return
+        if state == "stopped" and not (kept and kept.choose == "keep"):
+            yield Disposition(
+                "retire", text("{name}, which uses it, is stopped.", name=server.name)
+            )
+            return
+        if attached[0].get("Device") == server.record.get("RootDeviceName"):
+            yield Disposition(
+                "absorbed",
+                text(
+                    "The root disk of {name}, {size} GiB: built anew or moved, as the server's decision says.",
+                    name=server.name,
+                    size=size,
+                ),
+                into=server.key,
+            )
+            return
     yield Volume(
-        origin=source.key,
-        name=source.name,
-        size_gib=record["Size"],
-        kind=record.get("VolumeType", "gp2"),
-        iops=record.get("Iops", 0),
-        throughput=record.get("Throughput", 0),
-        encrypted=record.get("Encrypted", False),
-        tags=source.tags,
-    )
-    yield Move(
-        "volume", text("the blocks of {name}", name=source.name), gb=record["Size"] * 1.073741824
-    )
+        origin=source.key, name=source.name, size_gib=size, kind=record.get("VolumeType", "gp2"), iops=record.get("Iops") or 0, throughput=record.get("Throughput") or 0,
+        encrypted=bool(record.get("Encrypted")), tags=source.tags,
+    )  # fmt: skip
+    yield Move("volume", text("the blocks of {name}", name=source.name), gb=size * 1.073741824)
 
 
 RULE = Rule(
@@ -51,10 +71,10 @@ RULE = Rule(
         "Volumes[]",
         id="VolumeId",
         arn="arn:{partition}:ec2:{region}:{account}:volume/{id}",
-    ),  # fmt: skip
+    ),
     translate=translate,
     carried=fields(
-        "Size VolumeType Encrypted Iops Throughput Attachments.InstanceId Tags.Key Tags.Value"
+        "Size VolumeType Encrypted Iops Throughput Attachments.InstanceId Attachments.Device Tags.Key Tags.Value"
     ),
     lost={
         "MultiAttachEnabled": Lost(
@@ -63,7 +83,7 @@ RULE = Rule(
         "KmsKeyId": "The target encrypts with its own keys; the KMS key stays behind.",
     },
     noise=noise(
-        id="VolumeId SnapshotId SourceVolumeId OutpostArn AvailabilityZoneId",
+        id="VolumeId VolumeArn OwnerId SnapshotId SourceVolumeId OutpostArn AvailabilityZoneId",
         timestamp="CreateTime Attachments.AttachTime",
         internal="FastRestored SseType Operator VolumeInitializationRate",
         derived="State AvailabilityZone Attachments",

@@ -10,6 +10,7 @@ from toolkit.intents.data import Bucket, Cache, Cluster, Database, Pool, Registr
 from toolkit.outcomes import Disposition, Loss, Option, Task, text
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
+from toolkit.targets.openstack.network import groups_on
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -254,7 +255,6 @@ def _servers(
     flavor = Config(
         f"flavor-{slug(intent.name)}", choice.name, doc=f"{vcpu} vCPU and {ram_gib:g} GiB at AWS."
     )
-    groups = _groups(t, intent.groups)
     for number in range(1, nodes + 1):
         subnet = subnets[(number - 1) % len(subnets)]
         network = t.node(subnet)
@@ -263,7 +263,7 @@ def _servers(
             type="openstack.networking.Port", origin=intent.origin, role=f"port-{number}", tier="data", topic="databases",
             props={
                 "name": name, "network_id": network.props.get("network_id") if network else None,
-                "fixed_ips": [{"subnet_id": t.out(subnet)}], "security_group_ids": groups, "admin_state_up": True,
+                "fixed_ips": [{"subnet_id": t.out(subnet)}], "security_group_ids": groups_on(t, intent.groups, subnet), "admin_state_up": True,
             }, units={"ports": 1},
         )  # fmt: skip
         yield port
@@ -322,16 +322,6 @@ _UNITS = {"iops": "IOPS", "mb_s": "MB/s", "size_gb": "GB", "encrypted": "encrypt
 def _class(t: Target, kind: str) -> Config:
     held = t.cloud.volume_type_for(kind, 20)
     return Config(f"volume-type-{kind}", held.name, doc=f"Volume type for EBS {kind}.")
-
-
-def _groups(t: Target, keys: tuple[str, ...]) -> list[Out]:
-    """Every group node that the AWS groups became (one group may become several, see the network's rules)."""
-    return [
-        Out(node.origin, node.role)
-        for key in keys
-        for (origin, _), node in t.nodes.items()
-        if origin == key and node.type.endswith(".SecGroup")
-    ]
 
 
 def cache(intent: Cache, t: Target) -> Iterator[object]:

@@ -1,0 +1,90 @@
+"""Launch template -> absorbed by the group that starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from toolkit.outcomes import Disposition, Outcome, text
+from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
+
+if TYPE_CHECKING:
+    from toolkit.estate.model import Resource
+    from toolkit.translate import Context
+
+
+def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
+    """What it says becomes the servers of its groups."""
+    held = (source.record.get("Version") or [{}])[0]
+    data = held.get("LaunchTemplateData") or {}
+    said = text(
+        "{type} from {image} with the key {key}.",
+        type=data.get("InstanceType", "no type"),
+        image=hit.name
+        if (hit := ctx.estate.find("aws.ec2.image", data.get("ImageId"), source))
+        else "a public image"
+        if data.get("ImageId")
+        else "no image",
+        key=data.get("KeyName", "none"),
+    )
+    users = [
+        each for each in ctx.estate.of("aws.autoscaling.auto_scaling_group")
+        if source.id in ((each.record.get("LaunchTemplate") or {}).get("LaunchTemplateId"), ((((each.record.get("MixedInstancesPolicy") or {}).get("LaunchTemplate") or {}).get("LaunchTemplateSpecification")) or {}).get("LaunchTemplateId"))
+    ]  # fmt: skip
+    if users:
+        yield Disposition("absorbed", said, into=users[0].key)
+    else:
+        yield Disposition(
+            "retire",
+            text(
+                "No group read here starts from {name}: {said}",
+                name=source.record.get("LaunchTemplateName", source.name),
+                said=str(said),
+            ),
+        )
+
+
+RULE = Rule(
+    type="aws.ec2.launch_template",
+    title="Launch template",
+    service="auto_scaling",
+    fetch=Fetch(
+        "ec2",
+        "describe_launch_templates",
+        "LaunchTemplates[]",
+        id="LaunchTemplateId",
+        name="LaunchTemplateName",
+        arn="arn:{partition}:ec2:{region}:{account}:launch-template/{id}",
+        details=(
+            Detail(
+                "describe_launch_template_versions",
+                {"LaunchTemplateId": "LaunchTemplateId"},
+                into="Version",
+                path="LaunchTemplateVersions[]",
+                constants={"Versions": ["$Default"]},
+            ),
+        ),
+    ),
+    translate=translate,
+    carried=fields(
+        "LaunchTemplateName Version.LaunchTemplateData.InstanceType Version.LaunchTemplateData.ImageId Version.LaunchTemplateData.KeyName"
+    ),
+    lost={
+        "Version.LaunchTemplateData.InstanceRequirements": Lost(
+            "Choosing among types by need ends; one flavor is chosen.", "major"
+        ),
+        "Version.LaunchTemplateData.InstanceMarketOptions": "Spot ends; the successor costs the list price.",
+        "Version.LaunchTemplateData.IamInstanceProfile": Lost(
+            "There are no instance roles.", "major"
+        ),
+        "Version.LaunchTemplateData.EnclaveOptions": "Enclaves have no successor.",
+        "Version.LaunchTemplateData.LicenseSpecifications": "Licences have to be settled anew.",
+        "Version.LaunchTemplateData.Placement": "Placement is chosen anew.",
+    },
+    noise=noise(
+        id="LaunchTemplateId Version.LaunchTemplateId Version.LaunchTemplateName CreatedBy Version.CreatedBy",
+        timestamp="CreateTime Version.CreateTime",
+        internal="DefaultVersionNumber LatestVersionNumber Operator Tags Version.VersionNumber Version.VersionDescription Version.DefaultVersion Version.Operator",
+        derived="Version.LaunchTemplateData",
+    ),
+)
