@@ -99,6 +99,8 @@ class Fetch:
     details: tuple[Detail, ...] = ()
     keep: Callable[[Mapping[str, Any]], bool] | None = None
     element: str = ""
+    region_from: str = ""
+    """Member that holds the resource's own region, where it is listed globally (S3)."""
     action: str = ""
     """IAM action where it is not `<prefix>:<Operation>`; several separated by spaces."""
     unavailable: tuple[str, ...] = ()

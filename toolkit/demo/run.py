@@ -10,12 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from toolkit.discover import Request, discover
-from toolkit.progress import Progress
-
 from toolkit.demo import embedded_aws, fill
+from toolkit.discover import Request, discover
 from toolkit.errors import ConfigError
 from toolkit.init import init
+from toolkit.progress import Progress
 from toolkit.show import plan_summary
 from toolkit.stage import plan, render
 from toolkit.workspace import CONFIG, write

@@ -161,162 +161,44 @@ _INSIDE: Final = (
     "password", "passwd", "passphrase", "passcode", "secret", "apikey", "privatekey",
     "credential", "connectionstring", "sharedkey", "accesstoken", "authtoken", "accountkey",
 )  # fmt: skip
-_ALONE: Final = frozenset(
-    [
-        "pwd",
-        "pass",
-        "pw",
-        "token",
-        "tokens",
-        "dsn",
-        "psk",
-        "jwt",
-        "bearer",
-        "auth",
-        "authorization",
-        "apitoken",
-        "pin",
-    ]
-)
+_ALONE: Final = frozenset({
+    "pwd", "pass", "pw", "token", "tokens", "dsn", "psk", "jwt", "bearer", "auth",
+    "authorization", "apitoken", "pin",
+})  # fmt: skip
 _RUNS: Final = (
     "api key", "private key", "connection string", "shared key", "account key", "access key",
     "signing key", "master key", "auth key", "service key", "license key", "deploy key",
     "session key", "pass word", "pass phrase",
 )  # fmt: skip
 # A last word that says "about the secret", not "the secret".
-_ABOUT: Final = frozenset(
-    [
-        "id",
-        "ids",
-        "arn",
-        "arns",
-        "type",
-        "types",
-        "name",
-        "names",
-        "policy",
-        "policies",
-        "algorithm",
-        "enabled",
-        "status",
-        "state",
-        "date",
-        "used",
-        "changed",
-        "modified",
-        "updated",
-        "count",
-        "length",
-        "size",
-        "expiry",
-        "expiration",
-        "expires",
-        "ttl",
-        "version",
-        "versions",
-        "validity",
-        "unit",
-        "units",
-        "age",
-        "lifetime",
-        "path",
-        "mode",
-        "method",
-        "methods",
-        "provider",
-        "providers",
-        "endpoint",
-        "url",
-        "uri",
-        "location",
-        "file",
-        "dir",
-        "directory",
-        "region",
-        "scope",
-        "scopes",
-        "audience",
-        "issuer",
-        "description",
-        "prefix",
-        "header",
-        "required",
-        "rotation",
-        "option",
-        "options",
-        "manager",
-        "alias",
-        "source",
-        "ref",
-        "reference",
-        "host",
-        "hostname",
-        "port",
-        "user",
-        "username",
-        "limit",
-        "tier",
-        "format",
-        "strategy",
-        "kind",
-        "class",
-        "period",
-        "days",
-        "hours",
-        "minutes",
-        "seconds",
-        "config",
-        "configuration",
-        "configurations",
-        "spec",
-        "usage",
-        "rules",
-        "rule",
-        "expression",
-        "timeout",
-        "history",
-        "encryption",
-        "reuse",
-        "complexity",
-        "requirement",
-        "requirements",
-        "at",
-        "time",
-        "label",
-        "labels",
-        "stage",
-        "stages",
-        "attempts",
-    ]
-)
+_ABOUT: Final = frozenset({
+    "id", "ids", "arn", "arns", "type", "types", "name", "names", "policy", "policies",
+    "algorithm", "enabled", "status", "state", "date", "used", "changed", "modified", "updated",
+    "count", "length", "size", "expiry", "expiration", "expires", "ttl", "version", "versions",
+    "validity", "unit", "units", "age", "lifetime", "path", "mode", "method", "methods",
+    "provider", "providers", "endpoint", "url", "uri", "location", "file", "dir", "directory",
+    "region", "scope", "scopes", "audience", "issuer", "description", "prefix", "header",
+    "required", "rotation", "option", "options", "manager", "alias", "source", "ref",
+    "reference", "host", "hostname", "port", "user", "username", "limit", "tier", "format",
+    "strategy", "kind", "class", "period", "days", "hours", "minutes", "seconds", "config",
+    "configuration", "configurations", "spec", "usage", "rules", "rule", "expression",
+    "timeout", "history", "encryption", "reuse", "complexity", "requirement", "requirements",
+    "at", "time", "label", "labels", "stage", "stages", "attempts", "com", "net", "org", "io",
+})  # fmt: skip
 # Paging and idempotency marks; written so only by AWS itself, an environment says CLIENT_TOKEN.
-_MARKS: Final = frozenset(
+_MARKS: Final = frozenset({
     f"{first}{word}Token"
-    for word in (
-        "ext", "lient", "lientRequest", "reation", "dempotency", "ock", "agination",
-        "ontinuation", "equest", "tarting", "age",
+    for initial, word in (
+        ("n", "ext"), ("c", "lient"), ("c", "lientRequest"), ("c", "reation"), ("l", "ock"),
+        ("i", "dempotency"), ("p", "agination"), ("c", "ontinuation"), ("r", "equest"),
+        ("s", "tarting"), ("p", "age"),
     )
-    for first in {"ext": "nN", "lient": "cC", "lientRequest": "cC", "reation": "cC",
-                  "dempotency": "iI", "ock": "lL", "agination": "pP", "ontinuation": "cC",
-                  "equest": "rR", "tarting": "sS", "age": "pP"}[word]
-) | {"HttpTokens", "httpTokens"}  # fmt: skip
-_OPEN_KEYS: Final = frozenset(
-    [
-        "public",
-        "s3",
-        "object",
-        "kms",
-        "sort",
-        "partition",
-        "hash",
-        "range",
-        "primary",
-        "foreign",
-        "cache",
-        "routing",
-        "tag",
-    ]
-)
+    for first in (initial, initial.upper())
+}) | {"HttpTokens", "httpTokens"}  # fmt: skip
+_OPEN_KEYS: Final = frozenset({
+    "public", "s3", "object", "kms", "sort", "partition", "hash", "range", "primary", "foreign",
+    "cache", "routing", "tag",
+})  # fmt: skip
 
 
 @lru_cache(maxsize=65536)
@@ -325,6 +207,7 @@ def _hint(name: str) -> int:
     if name in _MARKS or len(name) > 512:
         return _PLAIN
     words = [word.lower() for word in _WORDS.findall(name)]
+    words = [word for word in words if word != "secretsmanager"]  # the service, in policies
     while words and words[-1].isdigit():
         words.pop()
     if not words:
@@ -346,10 +229,12 @@ def _hint(name: str) -> int:
 
 
 _MARKER: Final = re.compile(r"\[redacted \d+ chars hmac:[0-9a-f]{16}\]")
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(?:\d{12}|aws)?:[\w+=,.@/:*-]+")
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(?:\d{12}|aws)?:[\w+./:*!-]+")
+_RESOLVED: Final = r"\{\{resolve:(?:ssm|ssm-secure|secretsmanager):[^{}\s]*\}\}"
+_KEPT: Final = re.compile(rf"{_MARKER.pattern}|(?<!\w){_ARN.pattern}|{_RESOLVED}")
 _OPEN_VALUE: Final = re.compile(
     r"(?i:true|false|yes|no|on|off|none|null|enabled|disabled|optional|required|\*+)"
-    r"|\{\{resolve:(?:ssm|ssm-secure|secretsmanager):[^{}]*\}\}"
+    rf"|{_RESOLVED}"
     r"|ssm(?:-secure)?:/[\w./-]+"
     r"|ssh-(?:rsa|ed25519|dss) [A-Za-z0-9+/=]+(?: \S+)?"
     r"|-----BEGIN (?:PUBLIC KEY|CERTIFICATE)-----[^-]*-----END (?:PUBLIC KEY|CERTIFICATE)-----\s*"
@@ -371,11 +256,14 @@ def _is_dense(value: str) -> bool:
 
 # --- by shape of the text ---------------------------------------------------------------------
 
+_PRIVATE_KEY: Final = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
 _TOKENS: Final = re.compile(
     r"""(?x)
-    -----BEGIN[ ](?:[A-Z0-9]+[ ])*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----
-        .*?(?:-----END[ ](?:[A-Z0-9]+[ ])*PRIVATE[ ]KEY(?:[ ]BLOCK)?-----|\Z)
-    | (?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]{8,}
+    (?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]{8,}
     | gh[pousr]_[A-Za-z0-9]{30,} | github_pat_\w{22,} | glpat-[\w-]{20,}
     | xox[abposre]-[\w-]{10,} | xapp-[\w-]{20,}
     | (?<=hooks\.slack\.com/services/)[\w/]{20,}
@@ -384,12 +272,11 @@ _TOKENS: Final = re.compile(
     | sk-(?:ant|proj)-[\w-]{20,} | npm_[A-Za-z0-9]{36} | pypi-AgE[\w-]{40,}
     | dop_v1_[0-9a-f]{64} | hvs\.[\w-]{24,} | AIza[\w-]{35}
     | (?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[\w+/=%]{100,}
-    """,
-    re.DOTALL,
+    """
 )
-_PRESIGNED: Final = re.compile(
-    r"(https?://[^\s?\"'<>]{1,2048})\?[^\s\"'<>]{0,8192}(?i:X-Amz-(?:Signature|Security-Token|Credential)"
-    r"|Signature|sig)=[^\s\"'<>]*"
+_QUERIED: Final = re.compile(r"(https?://[^\s?\"'<>]{1,2048}+)\?([^\s\"'<>]*+)")
+_SIGNED: Final = re.compile(
+    r"(?i:(?:^|[&;])(?:X-(?:Amz|Goog)-(?:Signature|Security-Token|Credential)|Signature|sig)=)"
 )
 _SHELL_REFERENCE: Final = re.compile(r"\$\(.*|\$\{?\w+(?:[:\-?+][^}]*)?\}?|`.*|\$\{\{.*|\{\{.*")
 # What holds a secret in its group `s`; the text around it stays.
@@ -399,13 +286,11 @@ _AROUND: Final = tuple(
         r"://[^\s:/@\"'<>]{0,256}:(?P<s>[^\s/?#\"'<>]{1,512})@",
         r"://[^\s:/@\"'<>]{0,256}:(?!\d+[/?#])(?P<s>[^\s\"'<>]{1,512}?)@",
         r"(?i:jdbc:oracle:\w+:)[^\s/@:]{1,256}/(?P<s>[^\s@\"']{1,512})@",
-        r"(?i:authorization)\\?[\"']?\s*[:=]\s*\\?[\"']?(?i:bearer|basic|token|apikey)\s+"
-        r"(?P<s>[^\s\"'\\,;]+)",
+        r"(?i:authorization)\\?[\"']?\s*[:=]\s*\\?[\"']?(?i:bearer|basic|token|apikey)\s+(?P<s>[^\s\"'\\,;]+)",
         r"(?i:\bbearer|\bbasic)\s+(?=[\w.~+/=-]*\d)(?P<s>[\w.~+/=-]{16,})",
         r"\b(?:mysql|mysqldump|mysqladmin|mariadb|sshpass)\b[^\n|;&]{0,400}?\s-p\s*[\"']?(?P<s>[^\s\"'-][^\s\"']*)",
         r"\b(?:curl|wget|http)\b[^\n|;&]{0,400}?\s(?:-u\s*|--user[ =])[\"']?[^\s:\"']+:(?P<s>[^\s\"']+)",
-        r"(?i:\becho)\s+(?:-\w+\s+)?[\"']?(?:[\w.-]+:)?(?P<s>[^\"'\s|]+)[\"']?\s*\|\s*"
-        r"(?:sudo\s+)?(?:chpasswd|passwd\s+--stdin)",
+        r"(?i:\becho)\s+(?:-\w+\s+)?[\"']?(?:[\w.-]+:)?(?P<s>[^\"'\s|]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:chpasswd|passwd\s+--stdin)",
         r"(?i:\bidentified\s+by|\bpassword)\s+(?P<q>[\"'])(?P<s>[^\"'\n]+)(?P=q)",
         r"\blogin\s+\S+\s+password\s+(?P<s>\S+)",
         r"(?m)^\s*(?:requirepass|masterauth)\s+(?P<s>\S+)",
@@ -418,13 +303,14 @@ _NAMED: Final = tuple(
     for pattern in (
         r"<(?P<n>[\w:.-]+)(?:\s[^<>]*)?>(?P<d>[^<>]+)</(?P=n)>",
         rf"[?&]{_NAME}=(?P<u>[^\s&\"'<>#]+)",
-        rf"(?<![\w.-]){_NAME}\\?[\"']?\s*(?:=>|:=|[:=])\s*(?:{_QUOTED})",
+        rf"(?<![\w.]){_NAME}\\?[\"']?\s*(?:=>|:=|[:=])\s*(?:{_QUOTED})",
         rf"(?m)^[ \t]*(?:-[ \t]+)?{_NAME}[ \t]*:[ \t]+(?![|>&*!\[{{\"'])(?P<u>[^\n\r]*[^\s])",
-        rf"(?<![\w.?&-]){_NAME}\\?[\"']?[ \t]*(?:=>|:=|[:=])[ \t]*(?P<u>[^\s;\"'\\\[{{][^\s;\"']*)",
+        rf"(?<![\w.?&]){_NAME}\\?[\"']?[ \t]*(?:=>|:=|[:=])[ \t]*(?P<u>[^\s;\"'\\\[{{][^\s;\"']*)",
         rf"(?<![\w-])--?{_NAME}[ \t]+(?:{_QUOTED}|(?P<u>[^\s;\"'|&-][^\s;\"']*))",
     )
 )
 _VALUE_GROUPS: Final = ("e", "d", "a", "u")
+_FLAG: Final = re.compile(r"--?[A-Za-z][\w.-]{1,80}")
 _KEY_PAIR: Final = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}")
 _KEY_SECRET: Final = re.compile(
     r"(?<![A-Za-z0-9/+])(?![0-9a-f]{40})[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
@@ -490,7 +376,12 @@ class Redactor:
             if node is not None and node.sensitive:
                 return self._all(value)
             each = node.each if node is not None else None
-            items = [self._walk(item, each, name) for item in value]
+            items: list[Any] = []
+            flag = ""
+            for item in value:
+                items.append(self._walk(item, each, flag or name))
+                # ["--password", "x"]: the words of a command name each other.
+                flag = item if isinstance(item, str) and _FLAG.fullmatch(item) else ""
             return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
         if isinstance(value, bytes):
             return self._bytes(value, node, name)
@@ -577,22 +468,24 @@ class Redactor:
     def _clean(self, text: str, depth: int) -> str:
         """Repeated until nothing changes, so cleaning twice is cleaning once."""
         while _SUSPECT.search(text):
-            last, at, parts = text, 0, []
-            for mark in _MARKER.finditer(text):
-                parts += [self._once(text[at : mark.start()], depth), mark.group()]
-                at = mark.end()
-            text = "".join([*parts, self._once(text[at:], depth)])
-            if text == last:
+            at, parts = 0, []
+            for kept in _KEPT.finditer(text):
+                parts += [self._once(text[at : kept.start()], depth), kept.group()]
+                at = kept.end()
+            clean = "".join([*parts, self._once(text[at:], depth)])
+            if clean == text:
                 break
+            text = clean
         return text
 
     def _once(self, text: str, depth: int) -> str:
         """The first kind of secret found is replaced everywhere; the caller comes again."""
         steps: tuple[Callable[[str], str], ...] = (
-            lambda t: _TOKENS.sub(lambda m: self._mark(m.group()), t),
-            lambda t: _PRESIGNED.sub(r"\1", t),
+            lambda t: _PRIVATE_KEY.sub(lambda m: self._mark(m.group()), t),
+            lambda t: _QUERIED.sub(lambda m: m[1] if _SIGNED.search(m[2]) else m.group(), t),
             *(self._around(pattern) for pattern in _AROUND),
             *(self._named(pattern) for pattern in _NAMED),
+            lambda t: _TOKENS.sub(lambda m: self._mark(m.group()), t),
             self._key_pairs,
             lambda t: _BLOB.sub(lambda m: self._blob(m.group(), depth), t),
         )
@@ -669,23 +562,10 @@ _PAIR_NAMES: Final = (
     "Name", "Key", "ParameterKey", "ParameterName", "OutputKey", "HeaderName", "OptionName",
     "name", "key", "headerName",
 )  # fmt: skip
-_PAIR_VALUES: Final = frozenset(
-    [
-        "Value",
-        "ParameterValue",
-        "OutputValue",
-        "HeaderValue",
-        "ResolvedValue",
-        "DefaultValue",
-        "Default",
-        "StringValue",
-        "Values",
-        "value",
-        "headerValue",
-        "defaultValue",
-        "values",
-    ]
-)
+_PAIR_VALUES: Final = frozenset({
+    "Value", "ParameterValue", "OutputValue", "HeaderValue", "ResolvedValue", "DefaultValue",
+    "Default", "StringValue", "Values", "value", "headerValue", "defaultValue", "values",
+})  # fmt: skip
 
 
 def _unbase64(text: str) -> bytes | None:
@@ -711,13 +591,14 @@ def _gunzip(raw: bytes) -> bytes | None:
     return plain if unpack.eof and not unpack.unused_data else None
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
 def _as_text(raw: bytes) -> tuple[str, str] | None:
     """Text and its encoding; None for what is not text. PowerShell packs UTF-16."""
-    for codec in ("utf-16-le", "utf-8") if b"\0" in raw else ("utf-8",):
-        try:
-            text = raw.decode(codec)
-        except UnicodeDecodeError:
-            continue
-        if not re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text):
-            return text, codec
-    return None
+    codec = "utf-16-le" if raw[1::2].count(0) * 4 > len(raw) else "utf-8"
+    try:
+        text = raw.decode(codec)
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else (text, codec)

@@ -73,7 +73,7 @@ def make(
         said[key].losses.extend(losses)
     graph = connect(estate)
     applications = group(estate, graph)
-    for key, finding in assess(estate, graph, applications, ctx):
+    for key, finding in assess(estate, graph, applications):
         said[key].findings.append(finding)
     stacks = assemble(nodes, names, _labels(estate, applications, config))
     placed = index(stacks)

@@ -225,6 +225,7 @@ RULE = Rule(
         id="Name",
         arn="arn:{partition}:s3:::{id}",
         scope="global",
+        region_from="Location",
         details=(
             Detail("get_bucket_location", _BY_NAME, into="Location", path="LocationConstraint"),
             Detail("get_bucket_policy", _BY_NAME, into="Policy", path="Policy", absent=_NONE),

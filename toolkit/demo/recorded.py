@@ -1,0 +1,78 @@
+"""Answers in the shape of AWS's own for services that moto lacks: WorkMail and Resource Explorer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+SERVICES = ("workmail", "resource-explorer-2")
+_MAIN = "111122223333"
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def answer(service: str, operation: str, region: str) -> dict[str, Any] | None:
+    """The recorded answer of an operation, or None where there is none."""
+    if service == "workmail" and operation == "ListOrganizations":
+        held = [
+            {
+                "OrganizationId": "m-5f1c0a7d2b3e4c6f8a9b0c1d2e3f4a5b",
+                "Alias": "lumiere",
+                "DefaultMailDomain": "lumiere.example",
+                "State": "Active",
+            }
+        ]
+        return {"OrganizationSummaries": held if region == "eu-west-1" else []}
+    if service == "resource-explorer-2" and operation == "Search":
+        kinds = [
+            ("appstream:fleet", "fleet/tills", 1),
+            ("glue:job", "job/nightly-sales", 3),
+            ("quicksight:dashboard", "dashboard/revenue", 2),
+        ]
+        resources = [
+            {
+                "Arn": f"arn:aws:{kind.split(':')[0]}:{region}:{_MAIN}:{name}-{n}",
+                "OwningAccountId": _MAIN,
+                "Region": region,
+                "ResourceType": kind,
+                "Service": kind.split(":")[0],
+            }
+            for kind, name, count in kinds
+            for n in range(count)
+        ]
+        return {
+            "Resources": resources if region == "eu-central-1" else [],
+            "Count": {"Complete": True, "TotalResources": len(resources)},
+            "ViewArn": "",
+        }
+    return None
+
+
+def with_recorded(inner: Wsgi) -> Wsgi:
+    """A WSGI application that answers the recorded services and hands everything else on."""
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        parts = environ.get("HTTP_AUTHORIZATION", "").split("Credential=", 1)[-1].split("/")
+        service, region = (parts[3], parts[2]) if len(parts) > 3 else ("", "")
+        if service in SERVICES:
+            target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1] or environ.get(
+                "PATH_INFO", ""
+            ).strip("/")
+            held = answer(service, target, region)
+            body = json.dumps(
+                held
+                if held is not None
+                else {"__type": "UnknownOperationException", "message": "not recorded"}
+            ).encode()
+            start_response(
+                "200 OK" if held is not None else "501 Not Implemented",
+                [
+                    ("Content-Type", "application/x-amz-json-1.1"),
+                    ("Content-Length", str(len(body))),
+                ],
+            )
+            return [body]
+        return inner(environ, start_response)
+
+    return app

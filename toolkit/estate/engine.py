@@ -1,0 +1,510 @@
+"""Rules -> AWS calls -> redacted records and gaps; one bad record or denied call costs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from toolkit.errors import AwsError
+from toolkit.estate.model import GLOBAL, Gap, GapReason, Resource
+from toolkit.estate.redact import Redactor
+from toolkit.progress import Progress
+from toolkit.rule import Detail, Rule
+from toolkit.workspace import canonical
+
+RATE = 20.0
+"""Calls per second and (account, region, service) to begin with."""
+EXPIRED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "TokenRefreshRequired",
+    }
+)
+_DENIED = (
+    "AccessDenied",
+    "UnauthorizedOperation",
+    "AuthorizationError",
+    "Forbidden",
+    "NotAuthorized",
+    "AccessDeniedException",
+    "403",
+)
+_THROTTLED = ("Throttl", "RequestLimitExceeded", "TooManyRequests", "SlowDown", "LimitExceeded")
+_ABSENT_SERVICE = (
+    "OptInRequired",
+    "SubscriptionRequired",
+    "UnknownEndpoint",
+    "InvalidAction",
+    "UnrecognizedClient",
+    "NotSignedUp",
+    "UnknownOperation",
+    "InvalidEndpoint",
+)
+
+
+@dataclass
+class Limiter:
+    """A token bucket that halves its rate when AWS throttles and recovers slowly."""
+
+    rate: float = RATE
+    tokens: float = RATE
+    stamp: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    throttles: int = 0
+
+    def take(self) -> None:
+        """Wait for a token."""
+        while True:
+            with self.lock:
+                now = time.monotonic()
+                self.tokens = min(self.rate, self.tokens + (now - self.stamp) * self.rate)
+                self.stamp = now
+                if self.tokens >= 1:
+                    self.tokens -= 1
+                    return
+                wait = (1 - self.tokens) / self.rate
+            time.sleep(wait)
+
+    def slower(self) -> None:
+        with self.lock:
+            self.rate = max(1.0, self.rate / 2)
+            self.throttles += 1
+
+    def faster(self) -> None:
+        with self.lock:
+            self.rate = min(RATE, self.rate + 0.1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One account in one region (or `global`), and the session that reads it."""
+
+    session: boto3.Session
+    account: str
+    region: str
+    partition: str
+    home: str
+    """The region that global services are asked in."""
+
+    @property
+    def endpoint_region(self) -> str:
+        return self.home if self.region == GLOBAL else self.region
+
+
+@dataclass
+class Reading:
+    """What one unit read."""
+
+    resources: list[Resource] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    observed: list[dict[str, Any]] = field(default_factory=list)
+
+
+_client_lock = threading.Lock()
+
+
+@dataclass
+class Reader:
+    """Reads one service in one place: all its types, parents before children."""
+
+    place: Place
+    service: str
+    rules: Sequence[Rule]
+    redactor: Redactor
+    progress: Progress
+    pool: Executor
+    limiter: Limiter = field(default_factory=Limiter)
+    clients: dict[str, Any] = field(default_factory=dict)
+    raw: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _denied: dict[tuple[str, str, GapReason, str], int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self) -> Reading:
+        """Everything of this service here. Raises AwsError only where credentials have expired."""
+        reading = Reading()
+        for rule in _parents_first(self.rules):
+            for resource, observed in self._type(rule):
+                reading.resources.append(resource)
+                if observed:
+                    reading.observed.append(
+                        {"kind": "volatile", "key": resource.key, "fields": observed}
+                    )
+        reading.gaps = [
+            Gap(service, operation, self.place.account, self.place.region, reason, detail, count)
+            for (service, operation, reason, detail), count in sorted(self._denied.items())
+        ]
+        return reading
+
+    # ------------------------------------------------------------------------------------- calls
+
+    def client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self.clients:
+                config = Config(
+                    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60,
+                    max_pool_connections=32, user_agent_extra="repatria",
+                )  # fmt: skip
+                with _client_lock:
+                    client = self.place.session.client(
+                        service, region_name=self.place.endpoint_region, config=config
+                    )
+                client.meta.events.register("needs-retry.*.*", self._watch)
+                client.meta.events.register("before-send.*.*", self._count)
+                self.clients[service] = client
+            return self.clients[service]
+
+    def _watch(self, response: Any = None, **_: Any) -> None:
+        code = (
+            response[1].get("Error", {}).get("Code", "")
+            if response and len(response) == 2 and isinstance(response[1], dict)
+            else ""
+        )
+        if any(word in code for word in _THROTTLED):
+            self.limiter.slower()
+
+    def _count(self, **_: Any) -> None:
+        self.progress.call()
+
+    def _pages(
+        self, service: str, operation: str, params: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        client = self.client(service)
+        if client.can_paginate(operation):
+            pages = iter(client.get_paginator(operation).paginate(**params))
+            while True:
+                self.limiter.take()
+                page = next(pages, None)
+                if page is None:
+                    return
+                self.limiter.faster()
+                yield page
+        else:
+            self.limiter.take()
+            answer = getattr(client, operation)(**params)
+            yield answer
+            if any(
+                answer.get(name)
+                for name in ("NextToken", "nextToken", "NextMarker", "nextPageToken")
+            ):
+                self._gap(
+                    service,
+                    operation,
+                    "truncated",
+                    "AWS has more than one answer holds and offers no way to page here.",
+                )
+
+    def _gap(self, service: str, operation: str, reason: GapReason, detail: str) -> None:
+        with self._lock:
+            key = (service, operation, reason, detail)
+            self._denied[key] = self._denied.get(key, 0) + 1
+
+    def _fail(
+        self, service: str, operation: str, error: Exception, quiet: Sequence[str] = ()
+    ) -> None:
+        """File an error as a gap; expired credentials end the run, since nothing more can be read."""
+        if isinstance(error, ClientError):
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in quiet:
+                return
+            if code in EXPIRED:
+                raise AwsError(
+                    f"the credentials for account {self.place.account} have expired",
+                    "Sign in again, then run the same command: what was read is kept.",
+                ) from error
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if any(word in code for word in _DENIED):
+                self._gap(service, operation, "denied", code)
+            elif any(word in code for word in _THROTTLED):
+                self._gap(service, operation, "throttled", code)
+            elif any(word in code for word in _ABSENT_SERVICE) or status == 501:
+                self._gap(service, operation, "unavailable", code)
+            else:
+                self._gap(service, operation, "error", code or f"HTTP {status}")
+        elif isinstance(error, (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError)):
+            self._gap(service, operation, "unavailable", type(error).__name__)
+        else:
+            self._gap(service, operation, "error", f"{type(error).__name__}: {str(error)[:120]}")
+
+    # ------------------------------------------------------------------------------------ records
+
+    def _type(self, rule: Rule) -> Iterator[tuple[Resource, dict[str, Any]]]:
+        fetch = rule.fetch
+        records: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+        parents: list[dict[str, Any] | None] = (
+            list(self.raw.get(fetch.each, [])) if fetch.each else [None]
+        )
+        lists = (
+            self.pool.map(lambda parent: self._list(rule, parent), parents)
+            if len(parents) > 1
+            else (self._list(rule, parent) for parent in parents)
+        )
+        for parent, found in zip(parents, lists, strict=True):
+            records += [(record, parent) for record in found]
+        if fetch.details and records:
+            self._details(rule, records)
+        self.raw[rule.type] = [record for record, _ in records]
+        for record, _ in records:
+            if fetch.keep is not None and not fetch.keep(record):
+                continue
+            try:
+                yield self._resource(rule, record)
+            except Exception as error:  # noqa: BLE001 - one bad record must not lose its type
+                self._fail(fetch.service, fetch.operation, error)
+
+    def _list(self, rule: Rule, parent: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        fetch = rule.fetch
+        params = dict(fetch.params)
+        for name, path in fetch.each_params.items():
+            params[name] = dig(parent, path)
+        found: list[dict[str, Any]] = []
+        try:
+            for page in self._pages(fetch.service, fetch.operation, params):
+                for element in walk(page, fetch.path):
+                    if isinstance(element, dict):
+                        found.append(plain(element))
+                    elif element is not None:
+                        found.append({fetch.element or fetch.id: element})
+        except (ClientError, BotoCoreError) as error:
+            self._fail(fetch.service, fetch.operation, error, fetch.unavailable)
+        return found
+
+    def _details(
+        self, rule: Rule, records: list[tuple[dict[str, Any], dict[str, Any] | None]]
+    ) -> None:
+        for detail in rule.fetch.details:
+            if detail.batch:
+                groups = _batches(detail, records)
+                list(self.pool.map(lambda group, d=detail: self._batch(rule, d, group), groups))
+            else:
+                list(self.pool.map(lambda pair, d=detail: self._detail(rule, d, *pair), records))
+
+    def _detail(
+        self, rule: Rule, detail: Detail, record: dict[str, Any], parent: Mapping[str, Any] | None
+    ) -> None:
+        if detail.when and not dig(record, detail.when):
+            return
+        params = dict(detail.constants)
+        for name, path in detail.params.items():
+            value = dig(parent, path[1:]) if path.startswith("^") else dig(record, path)
+            if value is None:
+                return
+            params[name] = value
+        service = detail.service or rule.fetch.service
+        try:
+            many = detail.path.endswith("[]")
+            held: list[Any] = []
+            for page in self._pages(service, detail.operation, params):
+                page.pop("ResponseMetadata", None)
+                if many:
+                    held += [plain(each) for each in walk(page, detail.path)]
+                else:
+                    found = dig(page, detail.path) if detail.path else page
+                    if found is not None:
+                        held.append(plain(found))
+                    break
+        except (ClientError, BotoCoreError) as error:
+            self._fail(service, detail.operation, error, detail.absent)
+            return
+        value: Any = held if many else (held[0] if held else None)
+        if value in (None, [], {}):
+            return
+        if detail.into:
+            record[detail.into] = value
+        elif isinstance(value, dict):
+            record.update(value)
+
+    def _batch(
+        self, rule: Rule, detail: Detail, group: list[tuple[dict[str, Any], dict[str, Any] | None]]
+    ) -> None:
+        service = detail.service or rule.fetch.service
+        params = dict(detail.constants)
+        listed = ""
+        for name, path in detail.params.items():
+            if path.startswith("^"):
+                params[name] = dig(group[0][1], path[1:])
+            else:
+                listed = path
+                params[name] = [dig(record, path) for record, _ in group]
+        try:
+            answers = {
+                str(dig(each, detail.match)): plain(each)
+                for page in self._pages(service, detail.operation, params)
+                for each in walk(page, detail.path)
+                if isinstance(each, dict)
+            }
+        except (ClientError, BotoCoreError) as error:
+            self._fail(service, detail.operation, error, detail.absent)
+            return
+        for record, _ in group:
+            found = answers.get(str(dig(record, listed)))
+            if found is None:
+                continue
+            if detail.into:
+                record[detail.into] = found
+            else:
+                record.update(found)
+
+    def _resource(self, rule: Rule, record: dict[str, Any]) -> tuple[Resource, dict[str, Any]]:
+        fetch = rule.fetch
+        clean = self.redactor.record(fetch.service, fetch.operation, fetch.path, record)
+        region = self.place.region
+        if fetch.region_from:
+            region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
+                dig(clean, fetch.region_from), dig(clean, fetch.region_from)
+            )
+        id_ = " ".join(
+            str(value)
+            for part in fetch.id.split("+")
+            if (value := dig(clean, part)) not in (None, "")
+        )
+        if not id_:
+            raise ValueError(f"a record of {rule.type} without {fetch.id}")
+        arn = fetch.arn
+        if "{" in arn:
+            arn = arn.format(
+                partition=self.place.partition, region=region, account=self.place.account, id=id_
+            )
+        elif arn:
+            arn = str(dig(clean, arn) or "")
+        tags = tags_of(dig(clean, fetch.tags))
+        name = tags.get("Name") or str((fetch.name and dig(clean, fetch.name)) or id_)
+        observed = {
+            path: taken for path in sorted(rule.volatile) if (taken := cut(clean, path.split(".")))
+        }
+        for path in sorted(rule.unordered):
+            sort(clean, path.split("."))
+        return Resource(
+            rule.type, id_, arn, self.place.account, region, name, tags, clean
+        ), observed
+
+
+def _parents_first(rules: Sequence[Rule]) -> list[Rule]:
+    known = {rule.type for rule in rules}
+    done: list[Rule] = []
+    waiting = sorted(rules, key=lambda rule: rule.type)
+    while waiting:
+        ready = [
+            r
+            for r in waiting
+            if not r.fetch.each
+            or r.fetch.each not in known
+            or any(d.type == r.fetch.each for d in done)
+        ]
+        done += ready
+        waiting = [r for r in waiting if r not in ready]
+    return done
+
+
+def _batches(
+    detail: Detail, records: list[tuple[dict[str, Any], dict[str, Any] | None]]
+) -> list[list[tuple[dict[str, Any], dict[str, Any] | None]]]:
+    by_parent: dict[int, list[tuple[dict[str, Any], dict[str, Any] | None]]] = {}
+    for pair in records:
+        by_parent.setdefault(id(pair[1]), []).append(pair)
+    return [
+        group[n : n + detail.batch]
+        for group in by_parent.values()
+        for n in range(0, len(group), detail.batch)
+    ]
+
+
+def walk(value: Any, path: str) -> Iterator[Any]:
+    """What a path like `Reservations[].Instances[]` leads to; a null on the way is an empty list."""
+    steps = path.split(".") if path else []
+    if not steps:
+        yield value
+        return
+    member, rest = steps[0], ".".join(steps[1:])
+    held = value.get(member.removesuffix("[]")) if isinstance(value, Mapping) else None
+    if member.endswith("[]"):
+        for each in held or ():
+            yield from walk(each, rest)
+    elif held is not None:
+        yield from walk(held, rest)
+
+
+def dig(value: Any, path: str) -> Any:
+    """A dotted member of a record, or None."""
+    for member in path.split("."):
+        value = value.get(member) if isinstance(value, Mapping) else None
+    return value
+
+
+def plain(value: Any) -> Any:
+    """botocore's answer as JSON can hold it: times as ISO text in UTC, bytes as base64."""
+    if isinstance(value, dict):
+        return {
+            str(name): plain(held) for name, held in value.items() if name != "ResponseMetadata"
+        }
+    if isinstance(value, (list, tuple)):
+        return [plain(held) for held in value]
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value
+
+
+def tags_of(held: Any) -> dict[str, str]:
+    """Tags from a map, or from a list of Key/Value pairs in any of AWS's spellings."""
+    if isinstance(held, Mapping):
+        return {str(k): str(v) for k, v in held.items()}
+    tags: dict[str, str] = {}
+    for each in held if isinstance(held, list) else ():
+        if isinstance(each, Mapping):
+            name = next((each[k] for k in ("Key", "key", "TagKey") if k in each), None)
+            if name is not None:
+                tags[str(name)] = str(
+                    next(
+                        (
+                            each[k]
+                            for k in ("Value", "value", "TagValue")
+                            if each.get(k) is not None
+                        ),
+                        "",
+                    )
+                )
+    return tags
+
+
+def cut(record: Any, path: Sequence[str]) -> list[Any]:
+    """Take a field out of a record, wherever the path leads, and return what was there."""
+    if isinstance(record, list):
+        return [taken for each in record for taken in cut(each, path)]
+    if not isinstance(record, dict) or path[0] not in record:
+        return []
+    if len(path) == 1:
+        return [record.pop(path[0])]
+    return cut(record[path[0]], path[1:])
+
+
+def sort(record: Any, path: Sequence[str]) -> None:
+    """Sort the list that a path leads to by its canonical JSON."""
+    if isinstance(record, list):
+        for each in record:
+            sort(each, path)
+    elif isinstance(record, dict) and path[0] in record:
+        held = record[path[0]]
+        if len(path) == 1 and isinstance(held, list):
+            record[path[0]] = sorted(held, key=canonical)
+        elif len(path) > 1:
+            sort(held, path[1:])

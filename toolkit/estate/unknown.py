@@ -1,0 +1,93 @@
+"""What no rule knows -> gaps with counts, seen through Resource Explorer and the tagging API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from toolkit.estate.engine import Place
+from toolkit.estate.model import GLOBAL, Gap
+from toolkit.progress import Progress
+
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20
+)
+
+
+def unknown(places: Sequence[Place], read: set[str], progress: Progress) -> Iterator[Gap]:
+    """One gap per account, region and kind of thing that exists but was not read.
+
+    Where neither source answers, one gap says that nobody could look.
+    """
+    for place in places:
+        if place.region == GLOBAL:
+            continue
+        arns: dict[str, str] = {}
+        looked = False
+        for look in (_explorer, _tagged):
+            try:
+                for arn, kind in look(place):
+                    progress.call()
+                    arns[arn] = kind
+                looked = True
+            except (ClientError, BotoCoreError):
+                continue
+        if not looked:
+            yield Gap(
+                "resource-explorer-2",
+                "search",
+                place.account,
+                place.region,
+                "unavailable",
+                "Neither Resource Explorer nor the tagging API answered: what no rule knows could not be looked for.",
+            )
+            continue
+        counts = Counter(kind for arn, kind in arns.items() if not _known(arn, read))
+        for kind, count in sorted(counts.items()):
+            service = kind.split(":", 1)[0]
+            yield Gap(
+                service,
+                "",
+                place.account,
+                place.region,
+                "no-rule",
+                f"{kind}: {count} seen, no rule of this version reads them",
+                count,
+            )
+
+
+def _known(arn: str, read: set[str]) -> bool:
+    return arn in read or arn.rstrip(":*") in read or f"{arn}:*" in read
+
+
+def _explorer(place: Place) -> Iterator[tuple[str, str]]:
+    client = place.session.client("resource-explorer-2", region_name=place.region, config=_CONFIG)
+    for page in client.get_paginator("search").paginate(QueryString=f"region:{place.region}"):
+        for each in page.get("Resources", []):
+            if (
+                each.get("OwningAccountId", place.account) == place.account
+                and each.get("Region", place.region) == place.region
+            ):
+                yield each["Arn"], str(each.get("ResourceType") or kind_of(each["Arn"]))
+
+
+def _tagged(place: Place) -> Iterator[tuple[str, str]]:
+    client = place.session.client(
+        "resourcegroupstaggingapi", region_name=place.region, config=_CONFIG
+    )
+    for page in client.get_paginator("get_resources").paginate():
+        for each in page.get("ResourceTagMappingList", []):
+            yield each["ResourceARN"], kind_of(each["ResourceARN"])
+
+
+def kind_of(arn: str) -> str:
+    """`arn:aws:ec2:r:a:vpc/vpc-1` -> `ec2:vpc`."""
+    parts: list[Any] = arn.split(":", 5)
+    if len(parts) < 6:
+        return arn
+    rest = parts[5].replace("/", ":").split(":")
+    return f"{parts[2]}:{rest[0]}" if len(rest) > 1 else parts[2]
