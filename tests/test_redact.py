@@ -64,9 +64,7 @@ def planted(s: str) -> dict[str, tuple[str, str, str, dict[str, Any]]]:  # noqa:
         "Content-Type: text/x-shellscript\nContent-Transfer-Encoding: base64\n\n"
         f"{base64.encodebytes(shell(s).encode()).decode()}--XX--\n"
     )
-    files = (
-        "#cloud-config\nwrite_files:\n  - encoding: {}\n    content: {}\n    path: /etc/app\n"
-    )
+    files = "#cloud-config\nwrite_files:\n  - encoding: {}\n    content: {}\n    path: /etc/app\n"
 
     def env(name: str, value: str) -> tuple[str, str, str, dict[str, Any]]:
         return (*ecs, {"containerDefinitions": [{"environment": [{"name": name, "value": value}]}]})
@@ -334,7 +332,23 @@ def test_a_gzip_bomb_is_kept_as_a_digest(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a.", "mysql ", "://a:", "token=", 'password="', "<password>", "https://", "eyJ"]
+    "piece",
+    [
+        "a",
+        "a.",
+        "a_key=",
+        "token=$(",
+        "https://a?",
+        "a:a@",
+        " \t",
+        "mysql ",
+        "://a:",
+        "token=",
+        'password="',
+        "<password>",
+        "https://",
+        "eyJ",
+    ],
 )
 def test_hostile_text_costs_seconds_at_most(piece: str) -> None:
     text = "password " + piece * (200_000 // len(piece))

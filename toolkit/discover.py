@@ -409,7 +409,13 @@ def _together(
             "Attach the policies that `repatria policy` prints to this identity.",
         )
     if not request.types:
-        gaps |= set(unknown(places, {resource.arn for resource in resources}, progress))
+        gaps |= set(
+            unknown(
+                places,
+                {name for resource in resources for name in (resource.arn, resource.id)},
+                progress,
+            )
+        )
     header = {
         "source": {
             "partition": places[0].partition,

@@ -76,7 +76,7 @@ def dependencies(
                     ),
                 )
     for key, field, value in graph.mentions:
-        if "UserData" in field:
+        if "UserData" in field and "aws:autoscaling:groupName" not in estate.by_key[key].tags:
             hosts = sorted(set(_HOST.findall(value)))
             if hosts:
                 yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -262,11 +263,11 @@ class Reader:
         if fetch.details and records:
             self._details(rule, records)
         self.raw[rule.type] = [record for record, _ in records]
-        for record, _ in records:
+        for record, parent in records:
             if fetch.keep is not None and not fetch.keep(record):
                 continue
             try:
-                yield self._resource(rule, record)
+                yield self._resource(rule, record, parent)
             except Exception as error:  # noqa: BLE001 - one bad record must not lose its type
                 self._fail(fetch.service, fetch.operation, error)
 
@@ -363,7 +364,9 @@ class Reader:
             else:
                 record.update(found)
 
-    def _resource(self, rule: Rule, record: dict[str, Any]) -> tuple[Resource, dict[str, Any]]:
+    def _resource(
+        self, rule: Rule, record: dict[str, Any], parent: Mapping[str, Any] | None
+    ) -> tuple[Resource, dict[str, Any]]:
         fetch = rule.fetch
         clean = self.redactor.record(fetch.service, fetch.operation, fetch.path, record)
         region = self.place.region
@@ -374,7 +377,8 @@ class Reader:
         id_ = " ".join(
             str(value)
             for part in fetch.id.split("+")
-            if (value := dig(clean, part)) not in (None, "")
+            if (value := dig(parent, part[1:]) if part.startswith("^") else dig(clean, part))
+            not in (None, "")
         )
         if not id_:
             raise ValueError(f"a record of {rule.type} without {fetch.id}")
@@ -386,7 +390,7 @@ class Reader:
         elif arn:
             arn = str(dig(clean, arn) or "")
         tags = tags_of(dig(clean, fetch.tags))
-        name = tags.get("Name") or str((fetch.name and dig(clean, fetch.name)) or id_)
+        name = tags.get("Name") or str((fetch.name and dig(clean, fetch.name)) or short(id_))
         observed = {
             path: taken for path in sorted(rule.volatile) if (taken := cut(clean, path.split(".")))
         }
@@ -443,8 +447,10 @@ def walk(value: Any, path: str) -> Iterator[Any]:
 
 
 def dig(value: Any, path: str) -> Any:
-    """A dotted member of a record, or None."""
+    """A dotted member of a record, or None; of a list on the way the first element counts."""
     for member in path.split("."):
+        if isinstance(value, list):
+            value = value[0] if value else None
         value = value.get(member) if isinstance(value, Mapping) else None
     return value
 
@@ -462,6 +468,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return value
+
+
+def short(id_: str) -> str:
+    """The last part of an id that is a URL or an ARN; any other id as it is."""
+    return re.split(r"[:/]", id_.rstrip("/"))[-1] if id_.startswith(("http", "arn:")) else id_
 
 
 def tags_of(held: Any) -> dict[str, str]:

@@ -298,17 +298,25 @@ _AROUND: Final = tuple(
 )
 _NAME: Final = r"(?P<n>[A-Za-z_][\w.-]{0,80})"
 _QUOTED: Final = r"\\\"(?P<e>(?:(?!\\\").)+)\\\"|\"(?P<d>(?:\\.|[^\"\\])+)\"|'(?P<a>[^']+)'"
+# How a name leads to its value, and the value: apart, because only few names are worth the second.
 _NAMED: Final = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"<(?P<n>[\w:.-]+)(?:\s[^<>]*)?>(?P<d>[^<>]+)</(?P=n)>",
-        rf"[?&]{_NAME}=(?P<u>[^\s&\"'<>#]+)",
-        rf"(?<![\w.]){_NAME}\\?[\"']?\s*(?:=>|:=|[:=])\s*(?:{_QUOTED})",
-        rf"(?m)^[ \t]*(?:-[ \t]+)?{_NAME}[ \t]*:[ \t]+(?![|>&*!\[{{\"'])(?P<u>[^\n\r]*[^\s])",
-        rf"(?<![\w.?&]){_NAME}\\?[\"']?[ \t]*(?:=>|:=|[:=])[ \t]*(?P<u>[^\s;\"'\\\[{{][^\s;\"']*)",
-        rf"(?<![\w-])--?{_NAME}[ \t]+(?:{_QUOTED}|(?P<u>[^\s;\"'|&-][^\s;\"']*))",
+    (re.compile(head), re.compile(value, re.DOTALL))
+    for head, value in (
+        (r"<(?P<n>[A-Za-z_][\w:.-]{0,80})(?:\s[^<>]*)?>", r"(?P<d>[^<>]+)(?=</)"),
+        (rf"[?&]{_NAME}=", r"(?P<u>[^\s&\"'<>#]+)"),
+        (rf"(?<![\w.]){_NAME}\\?[\"']?\s{{0,80}}(?:=>|:=|[:=])\s{{0,80}}", _QUOTED),
+        (
+            rf"(?m)^[ \t]*(?:-[ \t]+)?{_NAME}[ \t]*:[ \t]+",
+            r"(?![|>&*!\[{\"'])(?P<u>[^\n\r]*[^\s])",
+        ),
+        (
+            rf"(?<![\w.?&]){_NAME}\\?[\"']?[ \t]{{0,80}}(?:=>|:=|[:=])[ \t]{{0,80}}",
+            r"(?P<u>[^\s;\"'\\\[{][^\s;\"']*)",
+        ),
+        (rf"(?<![\w-])--?{_NAME}[ \t]+", rf"{_QUOTED}|(?P<u>[^\s;\"'|&-][^\s;\"']*)"),
     )
 )
+_REFERENCE_MAX: Final = 4096
 _VALUE_GROUPS: Final = ("e", "d", "a", "u")
 _FLAG: Final = re.compile(r"--?[A-Za-z][\w.-]{1,80}")
 _KEY_PAIR: Final = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}")
@@ -319,17 +327,29 @@ _BLOB: Final = re.compile(
     r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{60,}\r?\n[ \t]*)*[A-Za-z0-9+/]{16,}={0,2}"
     r"(?:\r?\n[ \t]*[A-Za-z0-9+/]+={1,2})?(?![A-Za-z0-9+/=])"
 )
-# One look that lets nearly every string of an estate go: nothing below matches without one.
-_SUSPECT: Final = re.compile(
-    r"(?i:pass|pwd|pw[=: ]|secret|token|api.?key|private|credential|connection.?string|shared"
-    r"|auth|dsn|psk|jwt|bearer|basic|pin\b|key[\"'=:\\>]|key[ \t]*[:=]|-----BEGIN|jdbc:oracle"
-    r"|(?:access|account|signing|master|service|license|deploy|session).?key)"
-    r"|://[^\s/]*:[^\s]*@|(?i:X-Amz-|[?&]sig|identified)"
-    r"|eyJ|gh[pousr]_|glpat-|xox|xapp-|hooks\.slack|[sr]k_|whsec_|SG\.|sk-|npm_|pypi-|dop_v1"
-    r"|hvs\.|AIza|FwoG|IQoJ|AKIA|ASIA|identified|IDENTIFIED|mysql|mariadb|curl|wget|http\s"
-    r"|masterauth|salt|signature"
-    r"|[A-Za-z0-9+/]{24}"
-)
+# One look that lets nearly every string of an estate go: nothing above matches without one.
+_TRIGGERS: Final = (
+    "pass", "pwd", "pw", "secret", "token", "key", "credential", "connection", "auth", "dsn", "psk",
+    "jwt", "bearer", "basic", "pin", "salt", "signature", "sig=", "x-amz-", "x-goog-", "-----begin",
+    "jdbc:oracle", "eyj", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox",
+    "xapp-", "hooks.slack", "sk_", "rk_", "whsec_", "sg.", "sk-", "npm_", "pypi-", "dop_v1",
+    "hvs.", "aiza", "fwog", "iqoj", "akia", "asia", "identified", "mysql", "mariadb", "curl",
+    "wget", "http ",
+)  # fmt: skip
+_RUN: Final = re.compile(r"[A-Za-z0-9+/]{16}")
+_USERINFO: Final = re.compile(r"://[^\s:/@]{0,256}:\S{1,512}?@")
+
+
+def _suspect(text: str) -> bool:
+    low = text.lower()
+    for trigger in _TRIGGERS:  # a loop, not any(): this is the hottest line of discovery
+        if trigger in low:
+            return True
+    return bool(
+        (len(text) >= 16 and _RUN.search(text)) or ("://" in text and _USERINFO.search(text))
+    )
+
+
 _ASSIGNS: Final = frozenset("=: ")
 
 
@@ -425,6 +445,8 @@ class Redactor:
         return value
 
     def _leaf(self, value: str, node: _Node | None, name: str) -> str:
+        if value.startswith("arn:") and _ARN.fullmatch(value):
+            return value
         hint = _hint(name)
         if hint == _USER_DATA:
             return self._user_data(value)
@@ -467,7 +489,7 @@ class Redactor:
 
     def _clean(self, text: str, depth: int) -> str:
         """Repeated until nothing changes, so cleaning twice is cleaning once."""
-        while _SUSPECT.search(text):
+        while _suspect(text):
             at, parts = 0, []
             for kept in _KEPT.finditer(text):
                 parts += [self._once(text[at : kept.start()], depth), kept.group()]
@@ -484,7 +506,7 @@ class Redactor:
             lambda t: _PRIVATE_KEY.sub(lambda m: self._mark(m.group()), t),
             lambda t: _QUERIED.sub(lambda m: m[1] if _SIGNED.search(m[2]) else m.group(), t),
             *(self._around(pattern) for pattern in _AROUND),
-            *(self._named(pattern) for pattern in _NAMED),
+            *(self._named(head, value) for head, value in _NAMED),
             lambda t: _TOKENS.sub(lambda m: self._mark(m.group()), t),
             self._key_pairs,
             lambda t: _BLOB.sub(lambda m: self._blob(m.group(), depth), t),
@@ -504,34 +526,43 @@ class Redactor:
 
         return lambda text: pattern.sub(swap, text)
 
-    def _named(self, pattern: re.Pattern[str]) -> Callable[[str], str]:
-        def swap(match: re.Match[str]) -> str:
-            hint = _hint(match["n"])
-            if hint not in {_STRONG, _WEAK}:
-                return match.group()
-            groups = match.groupdict()
-            group = next(name for name in _VALUE_GROUPS if groups.get(name))
-            found = match[group].strip()
-            literal = group == "a"
-            if _is_open(found) or (not literal and _SHELL_REFERENCE.fullmatch(found)):
-                return match.group()
-            if hint == _WEAK and not _is_dense(found):
-                return match.group()
-            return self._swap(match, group)
-
+    def _named(self, head: re.Pattern[str], value: re.Pattern[str]) -> Callable[[str], str]:
         # A name that is plain may swallow the start of one that is not: search on from its end.
         def scan(text: str) -> str:
             parts, at, start = [], 0, 0
-            while match := pattern.search(text, start):
-                clean = swap(match)
-                if clean == match.group():
-                    start = max(match.end("n"), start + 1)
-                    continue
-                parts += [text[at : match.start()], clean]
-                at = start = match.end()
+            while name := head.search(text, start):
+                start = name.end("n")
+                span = self._named_value(name, value, text)
+                if span is not None:
+                    parts += [text[at : span[0]], self._mark(text[span[0] : span[1]])]
+                    at = start = span[1]
             return "".join([*parts, text[at:]]) if parts else text
 
         return scan
+
+    def _named_value(
+        self, name: re.Match[str], value: re.Pattern[str], text: str
+    ) -> tuple[int, int] | None:
+        """Where the secret sits that follows a name; None where it is none."""
+        hint = _hint(name["n"])
+        if hint not in {_STRONG, _WEAK}:
+            return None
+        at = name.end()
+        match = value.match(text, at, at + _REFERENCE_MAX)  # bounded: hostile text repeats itself
+        if match is not None and match.end() < at + _REFERENCE_MAX:
+            groups = match.groupdict()
+            found = next(groups[group] for group in _VALUE_GROUPS if groups.get(group)).strip()
+            reference = not groups.get("a") and _SHELL_REFERENCE.fullmatch(found)
+            if reference or _is_open(found) or (hint == _WEAK and not _is_dense(found)):
+                return None
+        elif hint == _WEAK:
+            return None
+        else:
+            match = value.match(text, at)
+        if match is None:
+            return None
+        groups = match.groupdict()
+        return match.span(next(group for group in _VALUE_GROUPS if groups.get(group)))
 
     def _swap(self, match: re.Match[str], group: str) -> str:
         start, end, shift = match.start(group), match.end(group), match.start()

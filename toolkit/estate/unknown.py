@@ -61,7 +61,8 @@ def unknown(places: Sequence[Place], read: set[str], progress: Progress) -> Iter
 
 
 def _known(arn: str, read: set[str]) -> bool:
-    return arn in read or arn.rstrip(":*") in read or f"{arn}:*" in read
+    tail = arn.split(":", 5)[-1].split("/", 1)[-1]
+    return any(name in read for name in (arn, arn.rstrip(":*"), f"{arn}:*", tail, f"/{tail}"))
 
 
 def _explorer(place: Place) -> Iterator[tuple[str, str]]:

@@ -143,13 +143,21 @@ def _assign_names(by_origin: Mapping[str, list[Node]], names: Names, labels: Lab
             wanted = f"{near}-{wanted}" if near and not holds_raw_id(near) else wanted
         number = 1
         while True:
-            entry = Entry(wanted if number == 1 else f"{wanted}-{number}")
+            entry = Entry(_candidate(wanted, origin, number))
             mine = {entry.name, *(_node_name(entry, node) for node in group)}
             if not mine & taken:
                 break
             number += 1
         names.entries[origin] = entry
         taken |= mine
+
+
+def _candidate(wanted: str, origin: str, number: int) -> str:
+    """The wanted name, then with its AWS noun, then with a number."""
+    noun = origin.split("|", 1)[0].rsplit(".", maxsplit=1)[-1].replace("_", "-")
+    if number == 1:
+        return wanted
+    return f"{wanted}-{noun}" if number == 2 else f"{wanted}-{noun}-{number - 1}"
 
 
 def _package(node: Node) -> str:

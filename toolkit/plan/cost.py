@@ -32,6 +32,7 @@ class Line:
     """What is billed: `month` is None where the catalogue has no price. Currency excluding tax."""
 
     what: str
+    items: int
     count: float
     each_month: float | None
     fact: str
@@ -56,11 +57,11 @@ class Cost:
         return {
             "currency": self.currency,
             "total_month": round(sum(line.month or 0 for line in self.lines), 2),
-            "unpriced": round(sum(line.count for line in self.lines if line.month is None)),
+            "unpriced": sum(line.items for line in self.lines if line.month is None),
             "seen": seen[0] if seen else None,
             "lines": [
                 {
-                    "what": line.what, "count": round(line.count, 2), "each_month": line.each_month, "month": line.month,
+                    "what": line.what, "items": line.items, "count": round(line.count, 2), "each_month": line.each_month, "month": line.month,
                     "fact": line.fact, "status": line.status, "seen": line.seen,
                 }
                 for line in self.lines
@@ -72,21 +73,24 @@ def price(stacks: Iterable[Stack], cloud: Cloud, said: Mapping[str, Translation]
     """Sum the catalogue's prices over all nodes, and over objects whose size was measured."""
     counts: dict[tuple[str, str], float] = {}
     units: dict[tuple[str, str], float | None] = {}
+    items: dict[tuple[str, str], int] = {}
     for stack in stacks:
         for placed in stack.resources:
             for kind, name, amount, each in _billed(placed.node, cloud):
                 counts[kind, name] = counts.get((kind, name), 0) + amount
                 units[kind, name] = each
+                items[kind, name] = items.get((kind, name), 0) + 1
     stored = sum(
         move.gb or 0 for told in said.values() for move in told.moves if move.mover == "objects"
     )
     if stored:
         counts["object_gb", "GB of objects"] = stored
+        items["object_gb", "GB of objects"] = 1
         units["object_gb", "GB of objects"] = cloud.prices.get("object_gb")
     return Cost(
         cloud.currency,
         tuple(
-            Line(name, count, _rounded(units[kind, name]), *_basis(cloud, kind))
+            Line(name, items[kind, name], count, _rounded(units[kind, name]), *_basis(cloud, kind))
             for (kind, name), count in sorted(counts.items())
         ),
     )

@@ -9,7 +9,17 @@ from typing import Any
 
 import networkx as nx
 
-from toolkit.render.python import Call, Raw, aligned, assign, comment, flat, identifier, source
+from toolkit.render.python import (
+    Call,
+    Raw,
+    aligned,
+    assign,
+    comment,
+    either,
+    flat,
+    identifier,
+    source,
+)
 
 PINS = {
     "openstack": ("pulumi==3.259.0", "pulumi-openstack==5.5.1"),
@@ -125,6 +135,7 @@ class _Program:
         yield "stack.py", self._stack(sorted(rendered)), "generated"
         yield "__main__.py", _MAIN, "once"
         yield "overrides.py", _OVERRIDES, "once"
+        yield "ruff.toml", _RUFF, "generated"
         yield "requirements.txt", "".join(f"{pin}\n" for pin in PINS[package]), "generated"
         yield "Pulumi.yaml", self._project(), "generated"
         yield "Pulumi.main.yaml", self._config(), "once"
@@ -311,7 +322,9 @@ class _Program:
         return [("opts", Call("pulumi.ResourceOptions", (), tuple(options)))] if options else []
 
     def _one(self, resource: Mapping[str, Any], module: str) -> list[str]:
-        kwargs = [(name, self._value(held, module)) for name, held in resource["props"].items()]
+        kwargs = [
+            (name, self._value(held, module)) for name, held in _name_first(resource["props"])
+        ]
         call = Call(
             _class(resource["type"]),
             (resource["name"],),
@@ -349,8 +362,13 @@ class _Program:
             *(column if column not in ("name", "type") else f"{column}_" for column in columns),
         ]
         head = f"for {', '.join(variables)} in ("
+        heads = (
+            [head]
+            if len(head) <= WIDTH
+            else ["for (", *(f"    {each}," for each in variables), ") in ("]
+        )
         lines = comment(self._said(first))
-        lines.append(head)
+        lines += heads
         lines += [f"    {source(row, 4, 0, 1)}," for row in rows]
         lines.append("):")
         kwargs = [
@@ -466,9 +484,7 @@ class _Program:
             elif isinstance(held["default"], int):
                 lines.append(assign(variable, Call("config.get_int", (name, held["default"]))))
             else:
-                lines.append(
-                    assign(variable, Raw(f"config.get({flat(name)}) or {flat(held['default'])}"))
-                )
+                lines += either(variable, f"config.get({flat(name)})", flat(held["default"]))
         return "\n".join(lines) + "\n"
 
     def _lookups(self) -> str:
@@ -506,10 +522,16 @@ class _Program:
             by_stack.setdefault(self.where[name], []).append((variable, name, attr))
         for stack, uses in sorted(by_stack.items()):
             holder = identifier(f"{stack}-stack", self.taken)
-            setting = Raw(
-                f"config.get({flat(f'stack-{stack}')}) or {flat(f'organization/{stack}/main')}"
-            )
-            lines += ["", assign(holder, Call("pulumi.StackReference", (setting,)))]
+            place = f"{holder}_name"
+            lines += [
+                "",
+                *either(
+                    place,
+                    f"config.get({flat(f'stack-{stack}')})",
+                    flat(f"organization/{stack}/main"),
+                ),
+            ]
+            lines.append(assign(holder, Call("pulumi.StackReference", (Raw(place),))))
             for variable, name, attr in sorted(uses):
                 lines.append(
                     assign(variable, Call(f"{holder}.require_output", (f"{name}.{attr}",)))
@@ -558,6 +580,13 @@ _IMPORT = {
     "ovh": "import pulumi_ovh as ovh",
     "cloudtemple": "import pulumi_cloudtemple as cloudtemple",
 }
+_RUFF = """# How the generated modules are laid out; `ruff check` and `ruff format` agree with them.
+line-length = 88
+
+[lint]
+select = ["B", "C4", "E", "F", "I", "SIM", "UP"]
+ignore = ["E501"] # long strings are values
+"""
 _MAIN = '''"""The program. Written once and yours: repatria never touches it again."""
 
 import importlib
@@ -602,6 +631,11 @@ def _transform(
     props = adjust(args.type_, args.name, dict(args.props))
     return pulumi.ResourceTransformationResult(props, args.opts)
 '''
+
+
+def _name_first(props: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Properties by name, the cloud name before all others."""
+    return sorted(props.items(), key=lambda pair: (pair[0] != "name", pair[0]))
 
 
 def _class(type_: str) -> str:

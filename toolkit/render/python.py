@@ -117,6 +117,16 @@ def assign(name: str, value: Any) -> str:
     return f"{name} = {source(value, 0, len(name) + 3)}"
 
 
+def either(name: str, first: str, second: str) -> list[str]:
+    """`name = first or second`, in parentheses where it does not fit on one line."""
+    line = f"{name} = {first} or {second}"
+    if len(line) <= WIDTH:
+        return [line]
+    if 4 + len(first) + len(second) + 4 <= WIDTH:
+        return [f"{name} = (", f"    {first} or {second}", ")"]
+    return [f"{name} = (", f"    {first}", f"    or {second}", ")"]
+
+
 def comment(text: str, indent: int = 0) -> list[str]:
     """Comment lines; no character of the text can end the comment."""
     room = WIDTH - indent - 2

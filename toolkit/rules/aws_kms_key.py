@@ -76,6 +76,7 @@ RULE = Rule(
         "list_keys",
         "Keys[]",
         id="KeyId",
+        name="Aliases.AliasName",
         arn="KeyArn",
         details=(
             Detail("describe_key", {"KeyId": "KeyId"}, into="Key", path="KeyMetadata"),

@@ -86,7 +86,6 @@ RULE = Rule(
         "list_queues",
         "QueueUrls[]",
         id="QueueUrl",
-        name="Attributes.QueueName",
         arn="Attributes.QueueArn",
         tags="Tags",
         details=(
@@ -115,7 +114,7 @@ RULE = Rule(
         id="QueueUrl Attributes.QueueArn",
         timestamp="Attributes.CreatedTimestamp Attributes.LastModifiedTimestamp",
         internal="Attributes.SqsManagedSseEnabled",
-        derived="Attributes.QueueName Attributes",
+        derived="Attributes",
     ),
     volatile=fields(
         "Attributes.ApproximateNumberOfMessages Attributes.ApproximateNumberOfMessagesDelayed Attributes.ApproximateNumberOfMessagesNotVisible"

@@ -407,9 +407,10 @@ def binding(intent: Binding, t: Target) -> Iterator[object]:
         ),
         "",
     )
-    bound = t.out(intent.port)
-    if bound is None or t.node(intent.address, role) is None:
+    place = t.node(intent.port)
+    if place is None or t.node(intent.address, role) is None:
         return
+    bound = Out(intent.port, "", "vip_port_id" if place.type.endswith("LoadBalancer") else "id")
     props: dict[str, Any] = {"floating_ip": Out(intent.address, role, "address"), "port_id": bound}
     place = t.node(intent.port)
     if (

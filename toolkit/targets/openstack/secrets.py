@@ -35,7 +35,7 @@ def secret(intent: Secret, t: Target) -> Iterator[object]:
         type="openstack.keymanager.SecretV1",
         origin=intent.origin,
         tier="data",
-        topic="secrets",
+        topic="vault",
         props={
             "name": intent.name,
             "payload": Config(
