@@ -27,7 +27,7 @@ class Aws:
 def embedded_aws() -> Iterator[Aws]:
     """Start an empty AWS; it ends with the block."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     from toolkit.demo.recorded import SERVICES, with_recorded

@@ -1141,8 +1141,15 @@ def _platform(cloud: _Cloud) -> None:
 
 def _identity(cloud: _Cloud) -> None:
     iam = cloud.client("iam", WEST)
-    everything = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-    admin = iam.create_policy(PolicyName="AdministratorAccess", PolicyDocument=everything)["Policy"]["Arn"]
+    everything = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+        }
+    )
+    admin = iam.create_policy(PolicyName="AdministratorAccess", PolicyDocument=everything)[
+        "Policy"
+    ]["Arn"]
     iam.create_group(GroupName="operations")
     iam.attach_group_policy(GroupName="operations", PolicyArn=admin)
     for name in ("ines", "jonas", "mateusz"):

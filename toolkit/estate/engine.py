@@ -325,13 +325,13 @@ class Reader:
         except (ClientError, BotoCoreError) as error:
             self._fail(service, detail.operation, error, detail.absent)
             return
-        value: Any = held if many else (held[0] if held else None)
-        if value in (None, [], {}):
+        answer: Any = held if many else (held[0] if held else None)
+        if answer in (None, [], {}):
             return
         if detail.into:
-            record[detail.into] = value
-        elif isinstance(value, dict):
-            record.update(value)
+            record[detail.into] = answer
+        elif isinstance(answer, dict):
+            record.update(answer)
 
     def _batch(
         self, rule: Rule, detail: Detail, group: list[tuple[dict[str, Any], dict[str, Any] | None]]

@@ -10,6 +10,7 @@ from typing import Any
 import networkx as nx
 
 from toolkit.render.python import (
+    WIDTH,
     Call,
     Raw,
     aligned,
@@ -290,7 +291,7 @@ class _Program:
     def _said(self, resource: Mapping[str, Any]) -> str:
         subject = self.origins.get(resource["origin"])
         if subject is None:
-            return resource.get("comment", "")
+            return str(resource.get("comment", ""))
         account = (
             f"{subject['account'][:4]}-{subject['account'][4:8]}-{subject['account'][8:]}"
             if len(subject["account"]) == 12

@@ -46,7 +46,7 @@ def action(
             groups = (each.get("ForwardConfig") or {}).get("TargetGroups") or (
                 [{"TargetGroupArn": each["TargetGroupArn"]}] if each.get("TargetGroupArn") else []
             )
-            best = max(groups, key=lambda g: g.get("Weight") or 1, default={})
+            best: Mapping[str, Any] = max(groups, key=lambda g: g.get("Weight") or 1, default={})
             if len(groups) > 1:
                 losses.append(
                     Loss(

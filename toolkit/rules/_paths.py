@@ -175,11 +175,10 @@ def _cut(box: Box, protocol: str, first: int, last: int, net: Net) -> tuple[list
         outside.append(replace(box, last=low - 1))
     if high < box.last:
         outside.append(replace(box, first=high + 1))
-    if box.net.subnet_of(net):  # type: ignore[arg-type]
+    whole: Any = box.net
+    if whole.subnet_of(net):
         return [replace(box, first=low, last=high)], outside
-    outside += [
-        replace(box, first=low, last=high, net=part) for part in box.net.address_exclude(net)
-    ]  # type: ignore[arg-type]
+    outside += [replace(box, first=low, last=high, net=part) for part in whole.address_exclude(net)]
     return [replace(box, first=low, last=high, net=net)], outside
 
 
@@ -279,7 +278,7 @@ def _size(opening: Opening) -> int:
 
 def _merged(openings: list[Opening]) -> list[Opening]:
     """The same openings with neighbouring networks put together, sorted."""
-    groups: dict[tuple[Any, ...], list[Net]] = {}
+    groups: dict[tuple[Any, ...], list[Any]] = {}
     sample: dict[tuple[Any, ...], Opening] = {}
     for each in openings:
         net = network_of(each.peer)
@@ -291,7 +290,7 @@ def _merged(openings: list[Opening]) -> list[Opening]:
     return [
         replace(sample[key], peer=str(net))
         for key in sorted(groups, key=str)
-        for net in ipaddress.collapse_addresses(groups[key])  # type: ignore[type-var]
+        for net in ipaddress.collapse_addresses(groups[key])
     ]
 
 
@@ -359,9 +358,9 @@ def _permission(
                     ranged[0],
                     ranged[1],
                     peer,
-                    family if family in (4, 6) else 4,
+                    6 if family == 6 else 4,
                     why,
-                )  # type: ignore[arg-type]
+                )
 
 
 def _ranges(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from toolkit.clouds import services
-from toolkit.outcomes import Disposition, Text, text
+from toolkit.outcomes import Disposition, DispositionKind, Text, text
 
 if TYPE_CHECKING:
     from toolkit.translate import Context
@@ -31,7 +31,7 @@ def way_out(ctx: Context, service: str, reason: Text | str) -> Disposition:
         "none": "no product of the provider; of your own: {own}",
     }[way.kind if way else "none"]
     return Disposition(
-        held.disposition if held.disposition != "rehost" else "replatform",
+        cast("DispositionKind", held.disposition if held.disposition != "rehost" else "replatform"),
         reason,
         way_out=text(
             told + (" (our judgement)" if way and way.status == "inferred" else ""),

@@ -61,7 +61,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
         yield Disposition("retire", "Bound to nothing.")
         return
-    name = source.name if source.name != source.id else (interface.name if interface else "")
+    name = source.name if source.name != source.id else ""
     yield PublicAddress(
         origin=source.key,
         name=name,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from toolkit.intents.network import Firewall, Opening
 from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, text
@@ -86,7 +86,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
 
 
-def _cidrs(record: dict[str, object]) -> list[str]:
+def _cidrs(record: Mapping[str, Any]) -> list[str]:
     held = record.get("CidrBlockAssociationSet")
     listed = (
         [str(each["CidrBlock"]) for each in held if each.get("CidrBlock")]

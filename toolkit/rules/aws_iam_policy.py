@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.outcomes import Disposition, Finding, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Said in words for who designs roles at the target."""
     record = source.record
-    current = next(
+    current: dict[str, Any] = next(
         (v for v in record.get("PolicyVersionList", []) if v.get("IsDefaultVersion")), {}
     )
     touched = services(current.get("Document"))

@@ -69,7 +69,7 @@ def balancer(intent: Balancer, t: Target) -> Iterator[object]:
             "Nothing measured says that it needs more.", t.cloud.known("managed_services.load_balancer", "prices.load_balancer_eur_month"),
         )  # fmt: skip
         props["flavor_id"] = Lookup(
-            "openstack.loadbalancer.get_flavor",
+            "openstack.loadbalancer.get_flavor_v2",
             (
                 (
                     "name",
