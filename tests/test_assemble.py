@@ -10,12 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import InternalError
-from toolkit.plan.assemble import MOST_PER_STACK, Labels, Stack, assemble, references, without_dangling
+from toolkit.plan.assemble import (
+    MOST_PER_STACK,
+    Labels,
+    Stack,
+    assemble,
+    references,
+    without_dangling,
+)
 from toolkit.plan.names import Names, holds_raw_id, parse, slug
 from toolkit.program import TIERS, Node, Out
 
 
-def node(origin: str, role: str = "", tier: str = "network", refs: Iterable[Out] = (), vpc: str = "vpc") -> Node:
+def node(
+    origin: str, role: str = "", tier: str = "network", refs: Iterable[Out] = (), vpc: str = "vpc"
+) -> Node:
     return Node(
         type="openstack.networking.SecGroupRule", origin=origin, role=role, tier=tier, topic="t", vpc=vpc,
         props={"refs": list(refs)},
@@ -51,9 +60,13 @@ def test_nothing_moves_when_tags_change_and_rules_come_and_go() -> None:
     for turn in range(5):
         names = parse(names.dump())
         kept = [each for each in nodes if not each.role or rng.random() < 0.9]
-        kept += [node("sg-3", f"new-{turn}-{n}", refs=[Out("sg-3"), Out("sg-9")]) for n in range(40)]
+        kept += [
+            node("sg-3", f"new-{turn}-{n}", refs=[Out("sg-3"), Out("sg-9")]) for n in range(40)
+        ]
         now = seats(assemble(kept, names, labels(kept, f"renamed {turn}")))
-        assert {k: v for k, v in now.items() if k in first} == {k: v for k, v in first.items() if k in now}
+        assert {k: v for k, v in now.items() if k in first} == {
+            k: v for k, v in first.items() if k in now
+        }
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,7 +78,8 @@ def test_stacks_are_acyclic_small_and_complete(data: st.DataObject) -> None:
         allowed = [
             each
             for each in made
-            if TIERS.index(each.tier) < TIERS.index(tier) or (each.tier == tier and each.vpc == "vpc")
+            if TIERS.index(each.tier) < TIERS.index(tier)
+            or (each.tier == tier and each.vpc == "vpc")
         ]
         refs = data.draw(st.lists(st.sampled_from(allowed), max_size=3)) if allowed else []
         made.append(node(f"r{number}", tier=tier, refs=[Out(each.origin) for each in refs]))
@@ -95,11 +109,15 @@ def test_a_reference_to_nothing_is_a_blocker_and_takes_its_dependants_along() ->
     assert all(loss.severity == "blocker" for held in losses.values() for loss in held)
 
 
-@pytest.mark.parametrize("hostile", ['a"b', "x\ny", "{{ 7*7 }}", "$(reboot)", "<b>", "名前", "", "vpc-0123456789abcdef0"])
+@pytest.mark.parametrize(
+    "hostile", ['a"b', "x\ny", "{{ 7*7 }}", "$(reboot)", "<b>", "名前", "", "vpc-0123456789abcdef0"]
+)
 def test_logical_names_are_harmless(hostile: str) -> None:
     nodes = [node("aws.ec2.vpc|1|r|vpc-1")]
     names = Names()
-    stacks = assemble(nodes, names, Labels({nodes[0].origin: hostile}, {nodes[0].origin: hostile}, {}, {}))
+    stacks = assemble(
+        nodes, names, Labels({nodes[0].origin: hostile}, {nodes[0].origin: hostile}, {}, {})
+    )
     name = stacks[0].resources[0].name
     assert name == slug(name) != ""
     assert not holds_raw_id(name)

@@ -53,7 +53,10 @@ def _edit(path: Path, change: Mapping[str, Any]) -> None:
     ("damage", "says"),
     [
         (lambda p: p.write_bytes(p.read_bytes()[:-20]), "cut off or was edited"),
-        (lambda p: p.write_bytes(p.read_bytes().replace(b"vpc-1", b"vpc-2")), "cut off or was edited"),
+        (
+            lambda p: p.write_bytes(p.read_bytes().replace(b"vpc-1", b"vpc-2")),
+            "cut off or was edited",
+        ),
         (lambda p: p.write_bytes(b""), "does not start with a header"),
         (lambda p: p.write_bytes(b"\x00\xff"), "does not start with a header"),
         (lambda p: p.write_bytes(b"[]\n"), "does not start with a header"),
@@ -90,7 +93,10 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_device_is_told_as_such() -> None:
-    with Path("/dev/full").open("wb", buffering=0) as file, pytest.raises(OSError, match="space") as caught:
+    with (
+        Path("/dev/full").open("wb", buffering=0) as file,
+        pytest.raises(OSError, match="space") as caught,
+    ):
         file.write(b"x")
     assert "no room left" in workspace.write_error(Path("x"), caught.value).message
 
@@ -112,19 +118,33 @@ def test_plans_are_refused_when_stale_or_edited(tmp_path: Path) -> None:
     path.write_bytes(orjson.dumps({**plan, "items": [1]}))
     with pytest.raises(FileError, match="edited by hand"):
         workspace.read_plan(path)
-    for data, says in ((b"{", "no JSON"), (b"{}", "not a plan"), (b'{"kind":"plan","schema":2}', "schema 2")):
+    for data, says in (
+        (b"{", "no JSON"),
+        (b"{}", "not a plan"),
+        (b'{"kind":"plan","schema":2}', "schema 2"),
+    ):
         path.write_bytes(data)
         with pytest.raises(FileError, match=says):
             workspace.read_plan(path)
 
 
 DECISION = Decision(
-    "boot:k", "k", "boot", "How?", (Option("image", "Its image"), Option("rebuild", 'A "new"\none', "x: y")), "image", "why"
+    "boot:k",
+    "k",
+    "boot",
+    "How?",
+    (Option("image", "Its image"), Option("rebuild", 'A "new"\none', "x: y")),
+    "image",
+    "why",
 )
 
 
 def test_decisions_survive_and_unfit_ones_are_told() -> None:
-    overrides = {"boot:k": Override("rebuild", "Ana", 'she "knows"'), "boot:gone": Override("image"), "boot:*": Override("image")}
+    overrides = {
+        "boot:k": Override("rebuild", "Ana", 'she "knows"'),
+        "boot:gone": Override("image"),
+        "boot:*": Override("image"),
+    }
     data = decisions.dump({"boot:k": DECISION}, overrides, {"k": "web: 1"})
     assert decisions.parse(data) == overrides
     assert decisions.dump({"boot:k": DECISION}, decisions.parse(data), {"k": "web: 1"}) == data
@@ -135,10 +155,21 @@ def test_decisions_survive_and_unfit_ones_are_told() -> None:
 def test_untouched_decisions_are_no_overrides() -> None:
     data = decisions.dump({"boot:k": DECISION}, {}, {})
     assert decisions.parse(data) == {}
-    assert decisions.parse(data.replace(b'choose: ""', b"choose: image")) == {"boot:k": Override("image")}
+    assert decisions.parse(data.replace(b'choose: ""', b"choose: image")) == {
+        "boot:k": Override("image")
+    }
 
 
-@pytest.mark.parametrize("text", ["a: [", "schema: 7\n", "schema: 1\ndecisions: {x: 3}\n", "- 1\n", "schema: 1\ndecisions: {x: {choose: [1]}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "schema: 7\n",
+        "schema: 1\ndecisions: {x: 3}\n",
+        "- 1\n",
+        "schema: 1\ndecisions: {x: {choose: [1]}}",
+    ],
+)
 def test_broken_decisions_are_refused(text: str) -> None:
     with pytest.raises(FileError):
         decisions.parse(text.encode())
@@ -166,12 +197,27 @@ def test_every_fault_of_the_configuration_is_told_at_once(tmp_path: Path) -> Non
     }
     with pytest.raises(ConfigError) as caught:
         parse_config(raw, tmp_path)
-    for part in ("Paris", "rolearns is unknown (did you mean role_arns?)", "did you mean ovhcloud", "'de'", "mapped twice", "people.boss", "1.2.3.4/99"):
+    for part in (
+        "Paris",
+        "rolearns is unknown (did you mean role_arns?)",
+        "did you mean ovhcloud",
+        "'de'",
+        "mapped twice",
+        "people.boss",
+        "1.2.3.4/99",
+    ):
         assert part in caught.value.message
 
 
 def test_places_go_from_special_to_general(tmp_path: Path) -> None:
-    rows = [{"account": "1", "region": "eu-west-1", "to_project": "p1"}, {"account": "1", "to_project": "p2", "to_region": "R2"}]
-    config = parse_config({"target": {"cloud": "openstack", "region": "R", "project": "p", "map": rows}}, tmp_path)
-    got = [config.place(*pair) for pair in (("1", "eu-west-1"), ("1", "eu-west-3"), ("2", "eu-west-1"))]
+    rows = [
+        {"account": "1", "region": "eu-west-1", "to_project": "p1"},
+        {"account": "1", "to_project": "p2", "to_region": "R2"},
+    ]
+    config = parse_config(
+        {"target": {"cloud": "openstack", "region": "R", "project": "p", "map": rows}}, tmp_path
+    )
+    got = [
+        config.place(*pair) for pair in (("1", "eu-west-1"), ("1", "eu-west-3"), ("2", "eu-west-1"))
+    ]
     assert [(p.project, p.region) for p in got] == [("p1", "R"), ("p2", "R2"), ("p", "R")]

@@ -53,7 +53,7 @@ def shell(s: str) -> str:
     return f"#!/bin/bash\nexport DB_PASSWORD={s}\nexport DB_HOST=db.internal\npsql -h db.internal\n"
 
 
-def planted(s: str) -> dict[str, tuple[str, str, str, dict[str, Any]]]:  # noqa: PLR0914
+def planted(s: str) -> dict[str, tuple[str, str, str, dict[str, Any]]]:
     lam = ("lambda", "ListFunctions", "Functions[]")
     ecs = ("ecs", "DescribeTaskDefinition", "taskDefinition")
     pem = f"-----BEGIN RSA PRIVATE KEY-----\n{s}\n{s}\n-----END RSA PRIVATE KEY-----"
@@ -426,7 +426,19 @@ WORDS = st.sampled_from(
 ).map(lambda word: word.replace("\x00", " "))  # fmt: skip
 TEXTS = st.one_of(st.lists(st.one_of(WORDS, st.sampled_from([" ", "\n", "", "="])), max_size=12).map("".join), st.text(max_size=30))  # fmt: skip
 NAMES = st.sampled_from(
-    "Name Value Key ParameterValue Password UserData Tags Default Environment Variables x".split()
+    [
+        "Name",
+        "Value",
+        "Key",
+        "ParameterValue",
+        "Password",
+        "UserData",
+        "Tags",
+        "Default",
+        "Environment",
+        "Variables",
+        "x",
+    ]
 )
 RECORDS = st.dictionaries(
     NAMES,
@@ -521,6 +533,6 @@ def test_instances_without_secrets_are_cheap(record_property: pytest.RecordPrope
     same = all(REDACTOR.record(*INSTANCES, one) is one for one in fleet)
     micro = (time.process_time() - began) / len(fleet) * 1e6
     record_property("microseconds_per_record", round(micro))
-    print(f"{micro:.0f} µs per record")  # noqa: T201
+    print(f"{micro:.0f} µs per record")
     assert same
     assert micro < 600  # four times what is aimed for: machines differ

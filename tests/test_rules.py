@@ -78,7 +78,9 @@ def test_the_fetch_is_botocores(rule: Rule) -> None:
     output = shapes.at(shapes.operation(fetch.service, fetch.operation).output_shape, fetch.path)
     if output.type_name == "structure":
         for part in fetch.id.split("+"):
-            assert part.startswith("^") or part.split(".")[0] in shapes.record_members(fetch), fetch.id
+            assert part.startswith("^") or part.split(".")[0] in shapes.record_members(fetch), (
+                fetch.id
+            )
     inputs = shapes.operation(fetch.service, fetch.operation).input_shape
     for parameter in (*fetch.params, *fetch.each_params):
         assert inputs is not None

@@ -26,7 +26,13 @@ class Mocks(mocks.Mocks):
             outputs = {key: f"{key}-of-{name}" for key in json.loads(os.environ["UPSTREAM"])}
             return name, {"name": name, "outputs": outputs, "secretOutputNames": []}
         REGISTERED.append({"token": args.typ, "name": args.name, "props": args.inputs})
-        extra = {"allFixedIps": ["192.0.2.1"], "address": "192.0.2.9", "secretRef": "ref", "vipPortId": "port", "ipAddress": "192.0.2.8"}
+        extra = {
+            "allFixedIps": ["192.0.2.1"],
+            "address": "192.0.2.9",
+            "secretRef": "ref",
+            "vipPortId": "port",
+            "ipAddress": "192.0.2.8",
+        }
         return f"{args.name}-id", {**extra, **args.inputs}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
@@ -74,7 +80,11 @@ def main(folder: Path, config: dict[str, str]) -> None:
         runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
 
     program()
-    print(json.dumps([each for each in REGISTERED if not each["token"].startswith("pulumi:")], default=str))
+    print(
+        json.dumps(
+            [each for each in REGISTERED if not each["token"].startswith("pulumi:")], default=str
+        )
+    )
 
 
 if __name__ == "__main__":

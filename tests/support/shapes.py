@@ -47,7 +47,9 @@ def record_members(fetch: Fetch) -> dict[str, botocore.model.Shape]:
     """Member -> shape of the record that a fetch makes, its details included."""
     shape = at(operation(fetch.service, fetch.operation).output_shape, fetch.path)
     members: dict[str, botocore.model.Shape] = (
-        dict(shape.members) if shape.type_name == "structure" else {fetch.element or fetch.id: shape}
+        dict(shape.members)
+        if shape.type_name == "structure"
+        else {fetch.element or fetch.id: shape}
     )
     for detail in fetch.details:
         part = detail_shape(fetch, detail)
