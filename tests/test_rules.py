@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import importlib
 import inspect
@@ -305,17 +306,30 @@ def test_every_property_is_the_sdks() -> None:
     assert not wrong
 
 
+def _imports(path: Path) -> list[str]:
+    """The modules that a file really imports; text of a template is none."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append(node.module)
+    return found
+
+
 def test_the_middle_imports_no_sdk() -> None:
     root = Path(__file__).parents[1] / "toolkit"
     forbidden = re.compile(
-        r"^\s*(?:import|from)\s+(boto3|botocore|pulumi\w*|ansible_runner|libcloud|requests|socket|subprocess|time|urllib\.request|http)\b",
-        re.MULTILINE,
+        r"(boto3|botocore|pulumi\w*|ansible_runner|libcloud|requests|socket|subprocess|time|urllib\.request|http)(\.|$)"
     )
     pure = [root / "rule.py", root / "outcomes.py", root / "program.py", root / "translate.py"]
     for folder in ("rules", "intents", "targets", "plan", "assess", "render", "clouds"):
         pure += sorted((root / folder).rglob("*.py"))
     assert len(pure) > 30
-    found = {str(path.relative_to(root)): forbidden.findall(path.read_text()) for path in pure}
+    found = {
+        str(path.relative_to(root)): [m for m in _imports(path) if forbidden.match(m)]
+        for path in pure
+    }
     assert not {name: hits for name, hits in found.items() if hits}
 
 

@@ -64,7 +64,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     held = ctx.estate.find(
         "aws.ec2.address", (record.get("Association") or {}).get("AllocationId"), source
     )
-    plain = source.name if source.name != source.id else f"{ctx.estate.by_key[subnet].name}-interface"
+    plain = (
+        source.name if source.name != source.id else f"{ctx.estate.by_key[subnet].name}-interface"
+    )
     name = instance.name if instance is not None else plain
     device = (record.get("Attachment") or {}).get("DeviceIndex", 0)
     yield Port(
