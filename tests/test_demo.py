@@ -148,7 +148,7 @@ def test_planning_and_rendering_again_changes_nothing(demo: Demo, target: str) -
 
 def test_renaming_everything_moves_nothing(demo: Demo, tmp_path: Path) -> None:
     source = demo.root / "openstack"
-    for name in (workspace.CONFIG, workspace.NAMES):
+    for name in (workspace.CONFIG, workspace.NAMES, workspace.MEASURES):
         shutil.copy(source / name, tmp_path / name)
     estate = workspace.read_estate(source / workspace.ESTATE)
     lines = []
@@ -164,12 +164,7 @@ def test_renaming_everything_moves_nothing(demo: Demo, tmp_path: Path) -> None:
     after = plan(tmp_path).document
 
     def seats(document: dict[str, Any]) -> dict[str, str]:
-        return {
-            r["name"]: s["name"]
-            for s in document["stacks"]
-            for r in s["resources"]
-            if r["type"] != "openstack.networking.SecGroupRule"
-        }
+        return {r["name"]: s["name"] for s in document["stacks"] for r in s["resources"]}
 
     old, new = seats(demo.plans["openstack"]), seats(after)
     assert {name: stack for name, stack in new.items() if name in old} == {

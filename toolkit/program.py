@@ -65,7 +65,8 @@ class Node:
 
     `type` is the Python path of its class (`openstack.networking.Network`); `props` are keyword
     arguments in snake_case. `role` tells apart the nodes of one origin and becomes part of the
-    logical name; it must not depend on tags. `vpc` is the key of the VPC whose network tier
+    logical name; it must not depend on tags, so a role that names another AWS resource holds its
+    key, and `label` is what people read instead, taken once. `vpc` is the key of the VPC whose network tier
     holds it (tier `network` only). `topic` is the module of the stack it is written to.
     """
 
@@ -75,6 +76,7 @@ class Node:
     tier: Tier
     topic: str
     role: str = ""
+    label: str = ""
     vpc: str = ""
     protect: bool = False
     depends_on: tuple[Out, ...] = ()

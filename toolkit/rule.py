@@ -78,7 +78,8 @@ class Fetch:
 
     `path` leads through the response to the list (`Reservations[].Instances[]`); elements that
     are plain strings become `{<element>: string}` (`element` defaults to the id). `id` and `name`
-    are members of the record (dotted), read after the details; several ids joined by `+` make one, and with `^` before it
+    are members of the record (dotted), read after the details (a name may be words with members in
+    braces, `{Protocol} {Port}`); several ids joined by `+` make one, and with `^` before it
     an id is the parent's;
     `arn` is a member, or a template over {partition} {region} {account} {id}. `tags` is a member
     that holds a list of Key/Value pairs or a map. `each` lists per parent resource: the parent's

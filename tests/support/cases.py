@@ -67,7 +67,12 @@ def shown(value: Any) -> Any:
         case Out():
             return {"$out": f"{value.origin}#{value.role}", "attr": value.attr}
         case Config():
-            return {"$config": value.name, "default": value.default, "secret": value.secret}
+            return {
+                "$config": value.name,
+                "default": value.default,
+                "secret": value.secret,
+                "doc": value.doc,
+            }
         case Lookup():
             return {
                 "$lookup": value.function,
@@ -93,6 +98,8 @@ def node_shown(node: Node) -> dict[str, Any]:
         "tier": node.tier,
         "props": shown(node.props),
     }
+    if node.label:
+        out["label"] = node.label
     if node.protect:
         out["protect"] = True
     if node.depends_on:
@@ -165,6 +172,7 @@ def everything(case: Mapping[str, Any], cloud: str) -> str:
                 [
                     d.id,
                     d.chosen,
+                    str(d.question),
                     str(d.why),
                     [[o.id, str(o.label), str(o.consequence)] for o in d.options],
                 ]

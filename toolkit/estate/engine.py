@@ -390,7 +390,7 @@ class Reader:
         elif arn:
             arn = str(dig(clean, arn) or "")
         tags = tags_of(dig(clean, fetch.tags))
-        name = tags.get("Name") or str((fetch.name and dig(clean, fetch.name)) or short(id_))
+        name = tags.get("Name") or _named(fetch.name, clean) or short(id_)
         observed = {
             path: taken for path in sorted(rule.volatile) if (taken := cut(clean, path.split(".")))
         }
@@ -519,3 +519,10 @@ def sort(record: Any, path: Sequence[str]) -> None:
             record[path[0]] = sorted(held, key=canonical)
         elif len(path) > 1:
             sort(held, path[1:])
+
+
+def _named(name: str, record: Mapping[str, Any]) -> str:
+    """What people call a record: a member of it, or words with members in braces."""
+    if "{" not in name:
+        return str((name and dig(record, name)) or "")
+    return re.sub(r"\{([\w.]+)\}", lambda hit: str(dig(record, hit[1]) or "?"), name)

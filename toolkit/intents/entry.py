@@ -25,8 +25,6 @@ class Balancer(Intent):
 
     subnets: tuple[str, ...]
     public: bool
-    allowed: tuple[str, ...]
-    """CIDRs that may connect; empty: everybody."""
     idle_seconds: int = 60
 
 
@@ -39,6 +37,8 @@ class Listener(Intent):
     balancer: str
     protocol: Literal["HTTP", "TERMINATED_HTTPS", "TCP", "UDP"]
     port: int
+    allowed: tuple[str, ...] | None = None
+    """CIDRs that may connect; None: everybody; empty: nobody."""
     certificate: str = ""
     pool: str = ""
     redirect: str = ""

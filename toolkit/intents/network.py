@@ -66,7 +66,8 @@ class Opening:
 class Firewall(Intent):
     """A named set of openings, put on ports; what is in none is refused.
 
-    `variant` tells apart the forms that one group takes in subnets with different access lists.
+    One group takes several forms in subnets with different access lists: their roles name the list
+    by its key, `label` says it in words.
     """
 
     RANK: ClassVar[int] = 30
@@ -74,7 +75,7 @@ class Firewall(Intent):
     network: str
     description: str
     openings: tuple[Opening, ...]
-    variant: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

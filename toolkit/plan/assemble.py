@@ -121,18 +121,22 @@ def assemble(nodes: list[Node], names: Names, labels: Labels) -> list[Stack]:
 
 
 def _node_name(entry: Entry, node: Node) -> str:
-    return f"{entry.name}-{node.role}" if node.role else entry.name
+    role = entry.labels.get(node.role, node.role)
+    return f"{entry.name}-{role}" if role else entry.name
 
 
 def _assign_names(by_origin: Mapping[str, list[Node]], names: Names, labels: Labels) -> None:
     taken = {entry.name for entry in names.entries.values()}
     for origin, group in by_origin.items():
         if origin in names.entries:
-            taken.update(_node_name(names.entries[origin], node) for node in group)
+            held = names.entries[origin]
+            taken.update(f"{held.name}-{label}" for label in held.labels.values())
+            taken.update(_node_name(held, node) for node in group if not _unlabelled(held, node))
     for origin in sorted(by_origin):
-        if origin in names.entries:
-            continue
         group = by_origin[origin]
+        if origin in names.entries:
+            _assign_labels(names.entries[origin], group, taken)
+            continue
         wanted = slug(labels.label.get(origin, ""))
         if not wanted or holds_raw_id(wanted):
             wanted = origin.split("|", 1)[0].split(".")[-1].replace("_", "-")
@@ -144,12 +148,34 @@ def _assign_names(by_origin: Mapping[str, list[Node]], names: Names, labels: Lab
         number = 1
         while True:
             entry = Entry(_candidate(wanted, origin, number))
+            _assign_labels(entry, group, set())
             mine = {entry.name, *(_node_name(entry, node) for node in group)}
             if not mine & taken:
                 break
             number += 1
         names.entries[origin] = entry
         taken |= mine
+
+
+def _unlabelled(entry: Entry, node: Node) -> bool:
+    return bool(node.label) and node.role not in entry.labels
+
+
+def _assign_labels(entry: Entry, group: Iterable[Node], taken: set[str]) -> None:
+    """Words for the roles that are made of identities; two roles with the same words are numbered."""
+    mine = {f"{entry.name}-{label}" for label in entry.labels.values()}
+    for node in group:
+        if not _unlabelled(entry, node):
+            continue
+        plain = slug(node.label, 80)
+        wanted = plain if plain and not holds_raw_id(plain) else "part"
+        label, number = wanted, 1
+        while (whole := f"{entry.name}-{label}") in taken or whole in mine:
+            number += 1
+            label = f"{wanted}-{number}"
+        entry.labels[node.role] = label
+        mine.add(whole)
+    taken |= mine
 
 
 def _candidate(wanted: str, origin: str, number: int) -> str:

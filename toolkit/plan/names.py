@@ -22,10 +22,10 @@ _RAW_ID = re.compile(
 
 
 @lru_cache(maxsize=65536)
-def slug(text: str) -> str:
-    """Lower-case letters, digits and single dashes, at most 48; "" where nothing is left."""
+def slug(text: str, most: int = 48) -> str:
+    """Lower-case letters, digits and single dashes, `most` at most; "" where nothing is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:most].strip("-")
 
 
 def holds_raw_id(text: str) -> bool:
@@ -38,17 +38,21 @@ class Entry:
     """What was assigned to one AWS identity.
 
     `stacks` maps a tier (with `/<package>` where a stack is on a provider's own API) to a stack;
-    `parts` maps the role of a node that had to go elsewhere to its stack.
+    `parts` maps the role of a node that had to go elsewhere to its stack; `labels` a role that is
+    made of other identities to the words that stand for it in the logical name.
     """
 
     name: str
     stacks: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         out: dict[str, Any] = {"name": self.name, "stacks": self.stacks}
         if self.parts:
             out["parts"] = self.parts
+        if self.labels:
+            out["labels"] = self.labels
         return out
 
 
@@ -103,7 +107,10 @@ def parse(data: bytes) -> Names:
     for key, entry in raw.items():
         try:
             names.entries[key] = Entry(
-                str(entry["name"]), dict(entry.get("stacks", {})), dict(entry.get("parts", {}))
+                str(entry["name"]),
+                dict(entry.get("stacks", {})),
+                dict(entry.get("parts", {})),
+                dict(entry.get("labels", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(f"names.yaml: the entry of {key} is malformed", _HINT) from error

@@ -2,36 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from toolkit.intents.entry import Probe
+from toolkit.intents.network import Opening
 from toolkit.outcomes import Loss, text
+from toolkit.rules._paths import access_list, narrowed, open_both_ways, openings_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
     from toolkit.translate import Context
 
 
-def allowed(ctx: Context, source: Resource, groups: Iterable[str]) -> tuple[str, ...]:
-    """CIDRs that the balancer's groups let in on any port; empty where everybody may."""
-    cidrs: set[str] = set()
-    for id_ in groups:
+def allowed(
+    ctx: Context,
+    source: Resource,
+    groups: Iterable[str],
+    subnets: Sequence[str],
+    protocol: str,
+    port: int,
+) -> tuple[tuple[str, ...] | None, list[Loss]]:
+    """(CIDRs that may connect to a port, losses): None where everybody may, () where nobody.
+
+    The groups of the balancer and the access lists of its subnets are taken together, as on AWS.
+    Members of a group that is referred to count by the addresses they have today.
+    """
+    ids, losses, found = list(groups), [], []
+    for id_ in ids:
         group = ctx.estate.find("aws.ec2.security_group", id_, source)
-        for permission in group.record.get("IpPermissions", []) if group else []:
-            cidrs |= {
-                each["CidrIp"] for each in permission.get("IpRanges", []) if each.get("CidrIp")
-            }
-            for each in permission.get("PrefixListIds", []):
-                held = ctx.estate.find(
-                    "aws.ec2.managed_prefix_list", each.get("PrefixListId"), source
+        if group is None:
+            losses.append(
+                Loss(
+                    "SecurityGroups",
+                    "One of its groups was not read; what it let pass is refused.",
+                    "major",
                 )
-                cidrs |= {
-                    entry["Cidr"]
-                    for entry in (held.record.get("Entries", []) if held else [])
-                    if entry.get("Cidr")
-                }
-    return () if "0.0.0.0/0" in cidrs else tuple(sorted(cidrs))
+            )
+            continue
+        for each in openings_of(ctx, group):
+            if not isinstance(each, Opening):
+                losses.append(Loss("SecurityGroups", each[1], "major"))
+            elif each.direction == "ingress" and each.family == 4 and _meets(each, protocol, port):
+                peers = [each.peer]
+                if "|" in each.peer:
+                    peers = _members_of(ctx, each.peer)
+                    losses.append(
+                        Loss(
+                            "SecurityGroups",
+                            text(
+                                "Members of {group} may connect from the {n} addresses they have today; new members are added by hand.",
+                                group=ctx.estate.by_key[each.peer].name,
+                                n=len(peers),
+                            ),
+                            "major",
+                        )
+                    )
+                found += [
+                    replace(each, protocol=protocol, first=port, last=port, peer=peer)
+                    for peer in peers
+                ]
+    if not ids:
+        found = [Opening("ingress", protocol, port, port, "0.0.0.0/0")]
+    acls = {
+        acl.key: acl
+        for key in subnets
+        if (acl := access_list(ctx, ctx.estate.by_key.get(key))) is not None
+        and not open_both_ways(acl)
+    }
+    for acl in acls.values():
+        found = [part for each in found for part in narrowed(each, acl, ())[0]]
+    nets = [ipaddress.IPv4Network(each.peer, strict=False) for each in found]
+    cidrs = tuple(str(net) for net in ipaddress.collapse_addresses(nets))
+    return (None if "0.0.0.0/0" in cidrs else cidrs), losses
+
+
+def _meets(each: Opening, protocol: str, port: int) -> bool:
+    if each.protocol not in ("any", protocol):
+        return False
+    return each.first is None or each.first <= port <= (each.last or each.first)
+
+
+def _members_of(ctx: Context, group: str) -> list[str]:
+    held = ctx.estate.by_key[group]
+    return sorted(
+        f"{nic.record['PrivateIpAddress']}/32"
+        for nic in ctx.estate.where(
+            "aws.ec2.network_interface", "VpcId", str(held.record.get("VpcId"))
+        )
+        if nic.record.get("PrivateIpAddress")
+        and any(each.get("GroupId") == held.id for each in nic.record.get("Groups", []))
+    )
 
 
 def action(
@@ -124,6 +187,13 @@ def action(
                 )
             )
     return held, losses
+
+
+def listener_name(ctx: Context, listener: Resource) -> str:
+    """Its balancer's name with protocol and port: listeners have no name of their own."""
+    record = listener.record
+    held = ctx.estate.find("aws.elbv2.load_balancer", record.get("LoadBalancerArn"), listener)
+    return f"{held.name if held else 'listener'}-{str(record.get('Protocol', 'HTTP')).lower()}-{record.get('Port', 80)}"
 
 
 def probe(record: Mapping[str, Any]) -> Probe | None:

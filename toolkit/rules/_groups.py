@@ -13,23 +13,28 @@ if TYPE_CHECKING:
     from toolkit.translate import Context
 
 
-def variant_of(ctx: Context, subnet: Resource | None) -> tuple[str, Resource | None]:
-    """(name of a group's form in a subnet, the access list there); "" where the list is open."""
+def narrow_list(ctx: Context, subnet: Resource | None) -> Resource | None:
+    """The access list of a subnet, or None where it lets everything pass."""
     acl = access_list(ctx, subnet)
-    if acl is None or open_both_ways(acl):
-        return "", None
-    lists = sorted(
-        each.id
-        for each in ctx.estate.where("aws.ec2.network_acl", "VpcId", str(acl.record.get("VpcId")))
-    )
-    named = slug(acl.name) if acl.name != acl.id else ""
-    return f"in-{named or f'list-{lists.index(acl.id) + 1}'}", acl
+    return None if acl is None or open_both_ways(acl) else acl
+
+
+def form(acl: Resource | None) -> str:
+    """The role of the form that a group takes under an access list: its key, which no tag moves."""
+    return f"in {acl.key}" if acl else ""
+
+
+def label(acl: Resource | None) -> str:
+    """The same in words."""
+    if acl is None:
+        return ""
+    return f"in-{slug(acl.name) if acl.name != acl.id else 'list'}"
 
 
 def lists_of_members(
     ctx: Context, group: Resource, members: Sequence[Resource]
-) -> list[tuple[str, Resource | None]]:
-    """The forms that a group takes: one per access list of its members, at least one.
+) -> list[Resource | None]:
+    """The lists under which a group's members live, None for an open one; at least one.
 
     Groups of Auto Scaling groups and databases count for every subnet of the VPC that has a
     narrow list, since their members come and go.
@@ -37,10 +42,10 @@ def lists_of_members(
     subnets = {str(each.record.get("SubnetId")) for each in members}
     found: dict[str, Resource | None] = {}
     for each in ctx.estate.where("aws.ec2.subnet", "VpcId", str(group.record.get("VpcId"))):
-        variant, acl = variant_of(ctx, each)
-        if each.id in subnets or not members or variant:
-            found[variant] = acl
-    return sorted(found.items(), key=lambda pair: pair[0]) or [("", None)]
+        acl = narrow_list(ctx, each)
+        if each.id in subnets or not members or acl:
+            found[form(acl)] = acl
+    return [found[key] for key in sorted(found)] or [None]
 
 
 def balancer_subnets(ctx: Context, group: str) -> list[str]:

@@ -17,8 +17,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """What it says becomes the servers of its groups."""
     held = (source.record.get("Version") or [{}])[0]
     data = held.get("LaunchTemplateData") or {}
+    named = source.record.get("LaunchTemplateName", source.name)
     said = text(
-        "{type} from {image} with the key {key}.",
+        "{name}: {type} from {image} with the key {key}.",
+        name=named,
         type=data.get("InstanceType", "no type"),
         image=hit.name
         if (hit := ctx.estate.find("aws.ec2.image", data.get("ImageId"), source))
@@ -37,8 +39,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Disposition(
             "retire",
             text(
-                "No group read here starts from {name}: {said}",
-                name=source.record.get("LaunchTemplateName", source.name),
+                "No group read here starts from it. {said}",
                 said=str(said),
             ),
         )

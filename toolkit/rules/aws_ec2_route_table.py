@@ -69,7 +69,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 text("The peering that leads to {to} was not read.", to=to),
                 "major",
             )
-    if source.record.get("PropagatingVgws"):
+    if any(each.get("GatewayId") for each in source.record.get("PropagatingVgws", [])):
         yield Loss(
             "PropagatingVgws.GatewayId",
             "Routes learnt from the VPN gateway have to be written down.",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from toolkit.intents.network import Firewall, Opening
 from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._groups import balancer_subnets, lists_of_members
-from toolkit.rules._paths import narrowed, open_both_ways, openings_of
+from toolkit.rules._groups import balancer_subnets, form, label, lists_of_members
+from toolkit.rules._paths import narrowed, openings_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -46,10 +46,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             openings += _through_balancers(each, source, ctx)
         else:
             yield Loss(each[0], each[1], "minor" if "port 0" in each[1] else "major")
-    lists = lists_of_members(ctx, source, members)
-    for variant, acl in lists:
+    for acl in lists_of_members(ctx, source, members):
         kept, cut = list(openings), False
-        if acl is not None and not open_both_ways(acl):
+        if acl is not None:
             kept = []
             for each in openings:
                 parts, less = narrowed(each, acl, _cidrs(vpc.record))
@@ -64,7 +63,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                     ),
                 )
         yield Firewall(
-            origin=source.key, role=variant, name=name if not variant else f"{name}-{variant}", network=vpc.key, description=record.get("Description", ""), openings=tuple(kept), variant=variant,
+            origin=source.key, role=form(acl), name=f"{name}-{label(acl)}" if acl else name, network=vpc.key, description=record.get("Description", ""), openings=tuple(kept), label=label(acl),
         )  # fmt: skip
     world = sorted(
         {

@@ -99,7 +99,7 @@ RULE = Rule(
     ),
     translate=translate,
     carried=fields(
-        "ReplicationGroupId CacheNodeType MemberClusters NodeGroups.PrimaryEndpoint.Port NodeGroups.NodeGroupMembers.CacheNodeId ConfigurationEndpoint.Port ClusterEnabled TransitEncryptionEnabled "
+        "ReplicationGroupId CacheNodeType MemberClusters NodeGroups.PrimaryEndpoint.Port ConfigurationEndpoint.Port ClusterEnabled TransitEncryptionEnabled "
         "AuthTokenEnabled SnapshotRetentionLimit AutomaticFailover MultiAZ"
     ),
     lost={
@@ -124,7 +124,7 @@ RULE = Rule(
         ),
     },
     noise=noise(
-        id="ARN NodeGroups.NodeGroupId NodeGroups.NodeGroupMembers.CacheClusterId",
+        id="NodeGroups.NodeGroupMembers.CacheNodeId ARN NodeGroups.NodeGroupId NodeGroups.NodeGroupMembers.CacheClusterId",
         timestamp="AuthTokenLastModifiedDate ReplicationGroupCreateTime",
         internal="AutoMinorVersionUpgrade MemberClustersOutpostArns IpDiscovery TransitEncryptionMode ClusterMode SnapshottingClusterId SnapshotWindow StorageEncryptionType AtRestEncryptionEnabled EffectiveDurability",
         derived="Description Status PendingModifiedValues NodeGroups ConfigurationEndpoint.Address Engine GlobalReplicationGroupInfo",

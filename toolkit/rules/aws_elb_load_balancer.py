@@ -31,7 +31,6 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         name=name,
         subnets=subnets,
         public=public,
-        allowed=allowed(ctx, source, record.get("SecurityGroups", [])),
     )
     if public:
         yield PublicAddress(
@@ -51,7 +50,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         health.get("UnhealthyThreshold", 3),
         health.get("HealthyThreshold", 3),
     )
-    sticky = bool((record.get("Policies") or {}).get("LBCookieStickinessPolicies"))
+    policies = record.get("Policies") or {}
+    sticky = any(each.get("PolicyName") for each in policies.get("LBCookieStickinessPolicies", []))
     for each in record.get("ListenerDescriptions", []):
         held = each.get("Listener") or {}
         port, said = held.get("LoadBalancerPort", 80), str(held.get("Protocol", "TCP")).upper()
@@ -66,14 +66,19 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             origin=source.key, role=f"pool-{port}", name=f"{name}-{port}", balancer=source.key, protocol={"HTTP": "HTTP", "HTTPS": "HTTPS"}.get(inside, "TCP"), sticky=sticky,  # type: ignore[arg-type]
             members=tuple(members(ctx, source, [{"Id": i.get("InstanceId")} for i in record.get("Instances", [])], held.get("InstancePort", port))), probe=probe,
         )  # fmt: skip
+        may, losses = allowed(ctx, source, record.get("SecurityGroups", []), subnets, "tcp", port)
+        yield from losses
         yield Listener(
-            origin=source.key, role=f"listener-{port}", name=f"{name}-{port}", balancer=source.key, protocol=protocol, port=port, pool=f"{source.key}#pool-{port}",  # type: ignore[arg-type]
+            origin=source.key, role=f"listener-{port}", name=f"{name}-{port}", balancer=source.key, protocol=protocol, port=port, allowed=may, pool=f"{source.key}#pool-{port}",  # type: ignore[arg-type]
             certificate=ctx.key("aws.acm.certificate", held.get("SSLCertificateId"), source) or "",
         )  # fmt: skip
-    if (record.get("Policies") or {}).get("AppCookieStickinessPolicies"):
+    for each in policies.get("AppCookieStickinessPolicies", []):
         yield Loss(
             "Policies.AppCookieStickinessPolicies.CookieName",
-            "Sticking by the application's own cookie has to be set by its name in the pool.",
+            text(
+                "Sticking by the application's cookie {cookie} has to be set in the pool by hand.",
+                cookie=each.get("CookieName", "?"),
+            ),
             "major",
         )
     if len(subnets) > 1:

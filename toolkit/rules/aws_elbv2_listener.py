@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.entry import Listener
 from toolkit.outcomes import Loss, Option, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._balancers import action
+from toolkit.rules._balancers import action, allowed, listener_name
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -50,8 +50,22 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         ctx.key("aws.acm.certificate", each.get("CertificateArn"), source)
         for each in record.get("Certificates", [])
     ]
+    held_by = ctx.estate.by_key[balancer]
+    may, shut = allowed(
+        ctx,
+        held_by,
+        held_by.record.get("SecurityGroups", []),
+        [
+            key
+            for each in held_by.record.get("AvailabilityZones", [])
+            if (key := ctx.key("aws.ec2.subnet", each.get("SubnetId"), held_by))
+        ],
+        "udp" if protocol == "UDP" else "tcp",
+        record.get("Port", 80),
+    )
+    yield from (Loss("LoadBalancerArn", each.reason, each.severity) for each in shut)
     yield Listener(
-        origin=source.key, name=f"{ctx.estate.by_key[balancer].name}-{str(said).lower()}-{record.get('Port', 0)}", balancer=balancer, protocol=protocol, port=record.get("Port", 80), certificate=next((each for each in certificates if each), ""), **held,  # type: ignore[arg-type]
+        origin=source.key, name=listener_name(ctx, source), balancer=balancer, protocol=protocol, port=record.get("Port", 80), allowed=may, certificate=next((each for each in certificates if each), ""), **held,  # type: ignore[arg-type]
     )  # fmt: skip
     if record.get("SslPolicy"):
         yield Loss(
@@ -76,13 +90,14 @@ RULE = Rule(
         "describe_listeners",
         "Listeners[]",
         id="ListenerArn",
+        name="{Protocol} {Port}",
         arn="ListenerArn",
         each="aws.elbv2.load_balancer",
         each_params={"LoadBalancerArn": "LoadBalancerArn"},
     ),
     translate=translate,
     carried=fields(
-        "DefaultActions.Type DefaultActions.TargetGroupArn DefaultActions.Order DefaultActions.ForwardConfig.TargetGroups.TargetGroupArn DefaultActions.ForwardConfig.TargetGroups.Weight DefaultActions.RedirectConfig.Protocol DefaultActions.RedirectConfig.Host DefaultActions.RedirectConfig.Path DefaultActions.RedirectConfig.StatusCode DefaultActions.RedirectConfig.Port DefaultActions.RedirectConfig.Query DefaultActions.FixedResponseConfig.StatusCode DefaultActions.FixedResponseConfig.MessageBody LoadBalancerArn Port Protocol Certificates.CertificateArn SslPolicy MutualAuthentication.Mode"
+        "DefaultActions.Type DefaultActions.TargetGroupArn DefaultActions.ForwardConfig.TargetGroups.TargetGroupArn DefaultActions.ForwardConfig.TargetGroups.Weight DefaultActions.RedirectConfig.Protocol DefaultActions.RedirectConfig.Host DefaultActions.RedirectConfig.Path DefaultActions.RedirectConfig.StatusCode DefaultActions.RedirectConfig.Port DefaultActions.RedirectConfig.Query DefaultActions.FixedResponseConfig.StatusCode DefaultActions.FixedResponseConfig.MessageBody LoadBalancerArn Port Protocol Certificates.CertificateArn SslPolicy MutualAuthentication.Mode"
     ),
     lost={
         "DefaultActions.AuthenticateOidcConfig": Lost(
@@ -104,6 +119,7 @@ RULE = Rule(
     },
     noise=noise(
         id="ListenerArn",
+        derived="DefaultActions.Order",
         internal="Certificates.IsDefault MutualAuthentication DefaultActions.FixedResponseConfig.ContentType DefaultActions.ForwardConfig",
     ),
 )

@@ -9,7 +9,6 @@ from toolkit.intents.entry import Balancer
 from toolkit.intents.network import Binding, PublicAddress
 from toolkit.outcomes import Loss, Outcome, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
-from toolkit.rules._balancers import allowed
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -32,7 +31,6 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         name=name,
         subnets=subnets,
         public=public,
-        allowed=allowed(ctx, source, record.get("SecurityGroups", [])),
         idle_seconds=idle,
     )
     if public:

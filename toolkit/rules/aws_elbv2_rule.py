@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.entry import Route
 from toolkit.outcomes import Disposition, Loss, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._balancers import action
+from toolkit.rules._balancers import action, listener_name
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -72,10 +72,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             conditions.append((what, "REGEX", held.get("HttpHeaderName", ""), f"^({pattern})$"))
     said, losses = action(ctx, source, record.get("Actions", []), "Actions")
     yield from losses
-    if record.get("Transforms"):
+    if kinds := sorted({each.get("Type", "") for each in record.get("Transforms", [])} - {""}):
         yield Loss(
             "Transforms.Type",
-            "Rewriting of hosts and paths has to be the application's or a proxy's.",
+            text(
+                "Rewriting ({kinds}) has to be the application's or a proxy's.",
+                kinds=", ".join(kinds),
+            ),
             "major",
         )
     if not said or not conditions:
@@ -88,7 +91,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         return
     yield Route(
         origin=source.key,
-        name=f"{ctx.estate.by_key[listener.key].name}-{record.get('Priority', 1)}",
+        name=f"{listener_name(ctx, listener)}-{record.get('Priority', 1)}",
         listener=listener.key,
         position=int(record.get("Priority") or 1),
         conditions=tuple(conditions),
@@ -113,13 +116,14 @@ RULE = Rule(
         "describe_rules",
         "Rules[]",
         id="RuleArn",
+        name="rule {Priority}",
         arn="RuleArn",
         each="aws.elbv2.listener",
         each_params={"ListenerArn": "ListenerArn"},
     ),
     translate=translate,
     carried=fields(
-        "Actions.Type Actions.TargetGroupArn Actions.Order Actions.ForwardConfig.TargetGroups.TargetGroupArn Actions.ForwardConfig.TargetGroups.Weight Actions.RedirectConfig.Protocol Actions.RedirectConfig.Host Actions.RedirectConfig.Path Actions.RedirectConfig.StatusCode Actions.RedirectConfig.Port Actions.RedirectConfig.Query Actions.FixedResponseConfig.StatusCode Actions.FixedResponseConfig.MessageBody Priority IsDefault Conditions.Field Conditions.Values Conditions.HostHeaderConfig.Values Conditions.PathPatternConfig.Values Conditions.HttpHeaderConfig.HttpHeaderName Conditions.HttpHeaderConfig.Values "
+        "Actions.Type Actions.TargetGroupArn Actions.ForwardConfig.TargetGroups.TargetGroupArn Actions.ForwardConfig.TargetGroups.Weight Actions.RedirectConfig.Protocol Actions.RedirectConfig.Host Actions.RedirectConfig.Path Actions.RedirectConfig.StatusCode Actions.RedirectConfig.Port Actions.RedirectConfig.Query Actions.FixedResponseConfig.StatusCode Actions.FixedResponseConfig.MessageBody Priority IsDefault Conditions.Field Conditions.Values Conditions.HostHeaderConfig.Values Conditions.PathPatternConfig.Values Conditions.HttpHeaderConfig.HttpHeaderName Conditions.HttpHeaderConfig.Values "
         "Conditions.HostHeaderConfig.RegexValues Conditions.PathPatternConfig.RegexValues Conditions.HttpHeaderConfig.RegexValues Transforms.Type"
     ),
     lost={
@@ -146,7 +150,9 @@ RULE = Rule(
         ),
     },
     noise=noise(
-        id="RuleArn", internal="Actions.FixedResponseConfig.ContentType Actions.ForwardConfig"
+        id="RuleArn",
+        derived="Actions.Order",
+        internal="Actions.FixedResponseConfig.ContentType Actions.ForwardConfig",
     ),
     unordered=fields("Conditions"),
 )

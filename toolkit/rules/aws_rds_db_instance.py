@@ -26,11 +26,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         return
     if primary := record.get("ReadReplicaSourceDBInstanceIdentifier"):
         held = ctx.estate.find("aws.rds.db_instance", primary, source)
-        choice = ctx.decide(
-            source.key, "replica", text("Does {name} stay a read replica of {primary}?", name=source.name, primary=held.name if held else primary),
-            (Option("drop", "Not built: the primary carries its reads", "Check the load first."), Option("node", "One more node of the successor", "Costs one more node.")),
-            "drop", "Nothing read here says how much it is asked.",
-        )  # fmt: skip
+        choice = _replica(source, ctx, held.name if held else primary)
         yield Disposition(
             "absorbed" if choice == "node" else "retire",
             text("A read replica of {primary}.", primary=primary),
@@ -40,10 +36,14 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     engine = engine_of(record.get("Engine", ""))
     version = record.get("EngineVersion", "")
     vcpu, ram = size_of(record.get("DBInstanceClass"))
+    replicas = [
+        held
+        for each in record.get("ReadReplicaDBInstanceIdentifiers", [])
+        if (held := ctx.estate.find("aws.rds.db_instance", each, source)) is not None
+    ]
     nodes = (2 if record.get("MultiAZ") else 1) + sum(
-        d.chosen == "node" for d in ctx.decisions.values()
-        if d.topic == "replica" and any(d.subject.endswith(f"|{each}") for each in record.get("ReadReplicaDBInstanceIdentifiers", []))
-    )  # fmt: skip
+        _replica(each, ctx, source.name) == "node" for each in replicas
+    )
     parameters = {
         name: value
         for each in record.get("DBParameterGroups", [])
@@ -144,6 +144,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 max=record["MaxAllocatedStorage"],
             ),
         )
+
+
+def _replica(replica: Resource, ctx: Context, primary: str) -> str:
+    """`drop` or `node`; asked by the replica and by its primary, whichever is translated first."""
+    return ctx.decide(
+        replica.key, "replica", text("Does {name} stay a read replica of {primary}?", name=replica.name, primary=primary),
+        (Option("drop", "Not built: the primary carries its reads", "Check the load first."), Option("node", "One more node of the successor", "Costs one more node.")),
+        "drop", "Nothing read here says how much it is asked.",
+    )  # fmt: skip
 
 
 RULE = Rule(

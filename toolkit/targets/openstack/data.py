@@ -145,6 +145,12 @@ def _managed_database(intent: Database, t: Target) -> Iterator[object]:
         )
     if intent.iops > 3000:
         yield Loss("Iops", text("{iops} IOPS cannot be asked for.", iops=intent.iops), "major")
+    if intent.throughput > 125:
+        yield Loss(
+            "StorageThroughput",
+            text("{n} MiB/s cannot be asked for.", n=intent.throughput),
+            "major",
+        )
     if intent.groups:
         yield Loss(
             "VpcSecurityGroups.VpcSecurityGroupId",

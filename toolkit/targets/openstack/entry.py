@@ -138,13 +138,13 @@ def backend(intent: Backend, t: Target) -> Iterator[object]:
         props=props,
     )
     prefix = f"{role}-" if role else ""
-    number = 0
     for target, port in intent.members:
-        for address, subnet in _addresses(t, target):
-            number += 1
+        held = t.ctx.estate.by_key.get(target)
+        who = slug(held.name if held else target) or "target"
+        for number, (address, subnet) in enumerate(_addresses(t, target), start=1):
             yield Node(
-                type="openstack.loadbalancer.Member", origin=intent.origin, role=f"{prefix}member-{number}", tier="entry", topic="loadbalancer",
-                props={"name": f"{intent.name}-{number}", "pool_id": Out(intent.origin, role), "address": address, "protocol_port": port, **({"subnet_id": subnet} if subnet else {})},
+                type="openstack.loadbalancer.Member", origin=intent.origin, role=f"{prefix}member {target} {port} {number}", label=f"{prefix}member-{who}-{number}", tier="entry", topic="loadbalancer",
+                props={"name": f"{intent.name}-{who}-{number}", "pool_id": Out(intent.origin, role), "address": address, "protocol_port": port, **({"subnet_id": subnet} if subnet else {})},
             )  # fmt: skip
     if (probe := intent.probe) is not None:
         monitor: dict[str, Any] = {
@@ -211,7 +211,12 @@ def listener(intent: Listener, t: Target) -> Iterator[object]:
             way_out="HAProxy frontend", work=f"Forwards to {t.ctx.estate.by_key[intent.pool.partition('#')[0]].name}." if intent.pool else "",
         )  # fmt: skip
         return
-    held = t.intent(intent.balancer, Balancer)
+    if intent.allowed == ():
+        says = text(
+            "Nobody may connect to port {port}: no group lets anything in.", port=intent.port
+        )
+        yield Loss("ListenerDescriptions", says) if intent.role else Disposition("retire", says)
+        return
     props: dict[str, Any] = {
         "name": intent.name, "loadbalancer_id": t.out(intent.balancer), "protocol": intent.protocol, "protocol_port": intent.port, "admin_state_up": True, **_timeouts(t, intent.balancer),
     }  # fmt: skip
@@ -221,8 +226,8 @@ def listener(intent: Listener, t: Target) -> Iterator[object]:
             "X-Forwarded-Port": "true",
             "X-Forwarded-Proto": "true",
         }
-    if held is not None and held.allowed:
-        props["allowed_cidrs"] = list(held.allowed)
+    if intent.allowed is not None:
+        props["allowed_cidrs"] = list(intent.allowed)
     if intent.protocol == "TERMINATED_HTTPS":
         secret = t.out(intent.certificate, attr="secret_ref")
         props["default_tls_container_ref"] = secret or Config(

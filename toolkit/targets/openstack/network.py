@@ -20,7 +20,7 @@ from toolkit.intents.network import (
 from toolkit.outcomes import Loss, Option, text
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
-from toolkit.rules._groups import variant_of
+from toolkit.rules._groups import form, narrow_list
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -267,7 +267,7 @@ def _first(t: Target, network_: str) -> Subnet | None:
 def firewall(intent: Firewall, t: Target) -> Iterator[object]:
     """The group alone; its rules follow when every group exists."""
     yield Node(
-        type="openstack.networking.SecGroup", origin=intent.origin, role=intent.role, tier="network", topic="security", vpc=intent.network,
+        type="openstack.networking.SecGroup", origin=intent.origin, role=intent.role, label=intent.label, tier="network", topic="security", vpc=intent.network,
         props={"name": intent.name, "description": _plain(intent.description), "delete_default_rules": True}, units={"security_groups": 1},
     )  # fmt: skip
 
@@ -279,22 +279,24 @@ def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
             continue
         seen: set[str] = set()
         for each in held.openings:
-            peers: list[tuple[str, dict[str, Any]]] = []
+            peers: list[tuple[str, str, dict[str, Any]]] = []
             if "|" in each.peer:
                 peers = [
-                    (slug(f"from-{f.name}" if each.direction == "ingress" else f"to-{f.name}"), {"remote_group_id": Out(f.origin, f.role)})
+                    (f"{f.origin}#{f.role}", slug(f"{'from' if each.direction == 'ingress' else 'to'}-{f.name}"), {"remote_group_id": Out(f.origin, f.role)})
                     for f in t.intents.get(each.peer, ()) if isinstance(f, Firewall)
                 ]  # fmt: skip
             else:
-                peers = [(slug(each.peer), {"remote_ip_prefix": each.peer})]
-            for label, peer in peers:
+                peers = [(slug(each.peer), slug(each.peer), {"remote_ip_prefix": each.peer})]
+            for key, words, peer in peers:
                 bounds = (
                     ""
                     if each.first is None
                     else f"-{each.first}"
                     + (f"-{each.last}" if each.last not in (None, each.first) else "")
                 )
-                role = f"{held.role + '-' if held.role else ''}{'in' if each.direction == 'ingress' else 'out'}-{each.protocol}{bounds}-{'v6-' if each.family == 6 else ''}{label}"
+                what = f"{'in' if each.direction == 'ingress' else 'out'}-{each.protocol}{bounds}-{'v6-' if each.family == 6 else ''}"
+                role = f"{held.role + ' ' if held.role else ''}{what}{key}"
+                label = f"{held.label + '-' if held.label else ''}{what}{words}"
                 if role in seen:
                     continue
                 seen.add(role)
@@ -310,7 +312,7 @@ def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
                 if each.why:
                     props["description"] = _plain(each.why)
                 yield Node(
-                    type="openstack.networking.SecGroupRule", origin=held.origin, role=role, tier="network", topic="security", vpc=held.network,
+                    type="openstack.networking.SecGroupRule", origin=held.origin, role=role, label=label if label != role else "", tier="network", topic="security", vpc=held.network,
                     props=props, units={"security_group_rules": 1},
                 )  # fmt: skip
 
@@ -322,10 +324,10 @@ def _plain(words: str) -> str:
 def groups_on(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> list[Out]:
     """The groups for a port in a subnet: of each group the form for that subnet's access list."""
     place = t.ctx.estate.by_key.get(subnet_key or "")
-    variant, _ = variant_of(t.ctx, place)
+    role = form(narrow_list(t.ctx, place))
     found: list[Out] = []
     for key in keys:
-        out = t.out(key, variant) or (t.out(key, "") if not variant else None)
+        out = t.out(key, role)
         if out is not None:
             found.append(out)
     return found

@@ -31,6 +31,7 @@ def secret(intent: Secret, t: Target) -> Iterator[object]:
             way_out="OpenBao",
         )
         return
+    about = f": {' '.join(intent.description.split()).rstrip('.')}" if intent.description else ""
     yield Node(
         type="openstack.keymanager.SecretV1",
         origin=intent.origin,
@@ -39,7 +40,9 @@ def secret(intent: Secret, t: Target) -> Iterator[object]:
         props={
             "name": intent.name,
             "payload": Config(
-                f"secret-{slug(intent.name)}", secret=True, doc=f"The value of {intent.name}."
+                f"secret-{slug(intent.name)}",
+                secret=True,
+                doc=f"The value of {intent.name}{about}.",
             ),
             "payload_content_type": "text/plain",
             "secret_type": "passphrase",
