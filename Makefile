@@ -36,7 +36,7 @@ bench: install
 	$(BIN)/python -m tests.bench
 
 golden: install
-	$(BIN)/python -m pytest tests/test_rules.py -k "case or recorded" --golden -q
+	$(BIN)/python -m pytest tests/test_rules.py tests/test_coverage.py -k "case or recorded" --golden -q
 
 lock:
 	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 --no-header -o requirements.lock
