@@ -15,20 +15,66 @@ from toolkit.rules import load
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "toolkit" / "coverage.json"
 CLOUDS = ("openstack", "ovhcloud", "infomaniak", "cloudtemple")
-FIRST_TIER = """
-    ec2.vpc ec2.subnet ec2.route_table ec2.internet_gateway ec2.nat_gateway ec2.network_acl
-    ec2.security_group ec2.network_interface ec2.address ec2.vpc_peering_connection ec2.vpc_endpoint
-    ec2.transit_gateway ec2.transit_gateway_attachment ec2.vpn_connection ec2.customer_gateway
-    ec2.dhcp_options ec2.managed_prefix_list ec2.key_pair ec2.image ec2.instance ec2.volume
-    ec2.snapshot ec2.launch_template autoscaling.auto_scaling_group elbv2.load_balancer
-    elbv2.listener elbv2.rule elbv2.target_group elb.load_balancer rds.db_instance rds.db_cluster
-    rds.db_subnet_group rds.db_parameter_group elasticache.replication_group
-    elasticache.cache_cluster s3.bucket efs.file_system route53.hosted_zone route53.record_set
-    acm.certificate kms.key secretsmanager.secret ssm.parameter eks.cluster eks.nodegroup
-    ecs.cluster ecs.service ecs.task_definition ecr.repository sqs.queue sns.topic iam.user
-    iam.group iam.role iam.policy iam.instance_profile iam.saml_provider
-    iam.open_id_connect_provider
-""".split()
+FIRST_TIER = [
+    "ec2.vpc",
+    "ec2.subnet",
+    "ec2.route_table",
+    "ec2.internet_gateway",
+    "ec2.nat_gateway",
+    "ec2.network_acl",
+    "ec2.security_group",
+    "ec2.network_interface",
+    "ec2.address",
+    "ec2.vpc_peering_connection",
+    "ec2.vpc_endpoint",
+    "ec2.transit_gateway",
+    "ec2.transit_gateway_attachment",
+    "ec2.vpn_connection",
+    "ec2.customer_gateway",
+    "ec2.dhcp_options",
+    "ec2.managed_prefix_list",
+    "ec2.key_pair",
+    "ec2.image",
+    "ec2.instance",
+    "ec2.volume",
+    "ec2.snapshot",
+    "ec2.launch_template",
+    "autoscaling.auto_scaling_group",
+    "elbv2.load_balancer",
+    "elbv2.listener",
+    "elbv2.rule",
+    "elbv2.target_group",
+    "elb.load_balancer",
+    "rds.db_instance",
+    "rds.db_cluster",
+    "rds.db_subnet_group",
+    "rds.db_parameter_group",
+    "elasticache.replication_group",
+    "elasticache.cache_cluster",
+    "s3.bucket",
+    "efs.file_system",
+    "route53.hosted_zone",
+    "route53.record_set",
+    "acm.certificate",
+    "kms.key",
+    "secretsmanager.secret",
+    "ssm.parameter",
+    "eks.cluster",
+    "eks.nodegroup",
+    "ecs.cluster",
+    "ecs.service",
+    "ecs.task_definition",
+    "ecr.repository",
+    "sqs.queue",
+    "sns.topic",
+    "iam.user",
+    "iam.group",
+    "iam.role",
+    "iam.policy",
+    "iam.instance_profile",
+    "iam.saml_provider",
+    "iam.open_id_connect_provider",
+]
 
 
 def test_recorded(request: pytest.FixtureRequest) -> None:
