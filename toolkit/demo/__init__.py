@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from toolkit.demo.company import Company, fill
+from toolkit.demo.company import MAIN, PARTNER, Company, fill
 
 __all__ = ["Aws", "Company", "embedded_aws", "fill"]
 
@@ -30,27 +30,29 @@ def embedded_aws() -> Iterator[Aws]:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
-    from toolkit.demo.recorded import SERVICES, with_recorded
+    from toolkit.demo.recorded import SERVICES, accounts, with_recorded
 
     class Quiet(WSGIRequestHandler):
         def log(self, type: str, message: str, *args: object) -> None:
             """Requests are counted by who makes them."""
 
-    app = with_recorded(DomainDispatcherApplication(create_backend_app))
+    key = f"AKIA{secrets.token_hex(8).upper()}"
+    app = with_recorded(DomainDispatcherApplication(create_backend_app), key)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, name="embedded-aws", daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     try:
         _reset(url)
-        yield Aws(
-            url,
-            {
-                "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": f"AKIA{secrets.token_hex(8).upper()}", "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
-                "AWS_DEFAULT_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true", "MOTO_ACCOUNT_ID": "111122223333",
-            },
-            SERVICES,
-        )  # fmt: skip
+        environment = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        with accounts((MAIN, PARTNER)):
+            yield Aws(url, environment, SERVICES)
     finally:
         server.shutdown()
         server.server_close()

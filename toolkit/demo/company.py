@@ -17,6 +17,8 @@ import boto3
 
 MAIN, PARTNER = "111122223333", "444455556666"
 WEST, CENTRAL = "eu-west-1", "eu-central-1"
+_DATABASE = f"shop-orders.aaaaaaaaaa.{WEST}"
+"""How moto names an RDS endpoint; the instance is made after what points at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +327,7 @@ def _shop(cloud: _Cloud, net: _Net) -> None:
     )
     iam.create_instance_profile(InstanceProfileName="shop-web")
     iam.add_role_to_instance_profile(InstanceProfileName="shop-web", RoleName="shop-web")
-    script = f"#!/bin/bash\nexport DB_HOST=shop-orders.abcdefghijkl.{WEST}.rds.amazonaws.com\nexport DB_PASSWORD={cloud.secret()}\nexport QUEUE=https://sqs.{WEST}.amazonaws.com/{MAIN}/shop-orders\ncurl -s http://169.254.169.254/latest/meta-data/instance-id\naws s3 sync s3://lumiere-shop-assets /var/www\n"
+    script = f"#!/bin/bash\nexport DB_HOST={_DATABASE}.rds.amazonaws.com\nexport DB_PASSWORD={cloud.secret()}\nexport QUEUE=https://sqs.{WEST}.amazonaws.com/{MAIN}/shop-orders\ncurl -s http://169.254.169.254/latest/meta-data/instance-id\naws s3 sync s3://lumiere-shop-assets /var/www\n"
     ec2.create_launch_template(
         LaunchTemplateName="shop-web",
         LaunchTemplateData={
@@ -796,7 +798,7 @@ def _names(cloud: _Cloud, net: _Net) -> None:
         private,
         "orders.shop.internal",
         "CNAME",
-        [f"shop-orders.abcdefghijkl.{WEST}.rds.amazonaws.com"],
+        [f"{_DATABASE}.rds.amazonaws.com"],
         ttl=60,
     )
 

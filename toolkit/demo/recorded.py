@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 SERVICES = ("workmail", "resource-explorer-2")
@@ -49,8 +50,12 @@ def answer(service: str, operation: str, region: str) -> dict[str, Any] | None:
     return None
 
 
-def with_recorded(inner: Wsgi) -> Wsgi:
-    """A WSGI application that answers the recorded services and hands everything else on."""
+def with_recorded(inner: Wsgi, owner: str) -> Wsgi:
+    """A WSGI application that answers the recorded services and hands everything else on.
+
+    The access key `owner` speaks for the main account, an assumed role's for the role's account;
+    queues are asked at AWS's own host name, so that their URLs read as AWS's do.
+    """
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         parts = environ.get("HTTP_AUTHORIZATION", "").split("Credential=", 1)[-1].split("/")
@@ -59,7 +64,7 @@ def with_recorded(inner: Wsgi) -> Wsgi:
             target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1] or environ.get(
                 "PATH_INFO", ""
             ).strip("/")
-            held = answer(service, target, region)
+            held = answer(service, target, region if parts[0] == owner else "")
             body = json.dumps(
                 held
                 if held is not None
@@ -73,6 +78,24 @@ def with_recorded(inner: Wsgi) -> Wsgi:
                 ],
             )
             return [body]
+        if parts[0] == owner:
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = _MAIN
+        if service == "sqs":
+            environ["HTTP_HOST"] = f"sqs.{region}.amazonaws.com"
+            environ["wsgi.url_scheme"] = "https"
         return inner(environ, start_response)
 
     return app
+
+
+@contextmanager
+def accounts(ids: Iterable[str]) -> Iterator[None]:
+    """Accounts that are made while the block runs get these ids, in order."""
+    from moto.organizations import models
+
+    made, before = iter(ids), models.utils.make_random_account_id
+    models.utils.make_random_account_id = lambda: next(made)
+    try:
+        yield
+    finally:
+        models.utils.make_random_account_id = before

@@ -391,6 +391,8 @@ class Reader:
             arn = str(dig(clean, arn) or "")
         tags = tags_of(dig(clean, fetch.tags))
         name = tags.get("Name") or _named(fetch.name, clean) or short(id_)
+        if name.startswith("[redacted "):
+            name = short(id_)
         observed = {
             path: taken for path in sorted(rule.volatile) if (taken := cut(clean, path.split(".")))
         }

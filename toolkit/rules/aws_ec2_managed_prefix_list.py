@@ -49,6 +49,7 @@ RULE = Rule(
         id="PrefixListId",
         name="PrefixListName",
         arn="PrefixListArn",
+        keep=lambda record: record.get("OwnerId") != "AWS",
         details=(
             Detail(
                 "get_managed_prefix_list_entries",

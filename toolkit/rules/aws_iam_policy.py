@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Said in words for who designs roles at the target."""
     record = source.record
+    name = record.get("PolicyName", source.name)
     current: dict[str, Any] = next(
         (v for v in record.get("PolicyVersionList", []) if v.get("IsDefaultVersion")), {}
     )
@@ -25,13 +26,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Finding(
             "policy-everything",
             "warning",
-            text("{name} allows everything.", name=record["PolicyName"]),
+            text("{name} allows everything.", name=name),
         )
     users = record.get("AttachmentCount", 0)
     if not users:
-        yield Finding(
-            "policy-unused", "info", text("Nothing has {name} attached.", name=record["PolicyName"])
-        )
+        yield Finding("policy-unused", "info", text("Nothing has {name} attached.", name=name))
     yield Disposition(
         "refactor" if users else "retire",
         text(
@@ -53,7 +52,8 @@ RULE = Rule(
         "iam",
         "get_account_authorization_details",
         "Policies[]",
-        id="PolicyName",
+        id="Arn",
+        name="PolicyName",
         arn="Arn",
         scope="global",
         params={"Filter": ["LocalManagedPolicy"]},
