@@ -13,7 +13,7 @@ from toolkit.rules import load
 
 def coverage() -> dict[str, Any]:
     """One row per rule, sorted by type; `calls` are the boto3 operations that read it."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     recorded = _recorded()
     for rule in load().values():
         fetch = rule.fetch

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from toolkit.outcomes import Finding, text
+from toolkit.plan.applications import SHARED
 from toolkit.plan.waves import dependencies as needs_of
 
 if TYPE_CHECKING:
@@ -75,6 +76,41 @@ def dependencies(
                         ),
                     ),
                 )
+            home = applications.of[store.key]
+            own = any(applications.of[e.src] == home for e in graph.incoming.get(store.key, ()))
+            if len(users) == 1 and not own and users[0] != SHARED:
+                yield (
+                    store.key,
+                    Finding(
+                        "single-user",
+                        "info",
+                        text(
+                            "Only {user} uses {name}, though {home} owns it: it can move with {user}.",
+                            user=users[0],
+                            name=store.name,
+                            home=home,
+                        ),
+                    ),
+                )
+    for list_ in estate.of("aws.ec2.managed_prefix_list"):
+        vpcs = {
+            str(estate.by_key[e.src].record.get("VpcId"))
+            for e in graph.incoming.get(list_.key, ())
+            if e.src.startswith("aws.ec2.security_group|")
+        }
+        if len(vpcs) > 2:
+            yield (
+                list_.key,
+                Finding(
+                    "list-shared",
+                    "warning",
+                    text(
+                        "Groups of {count} VPCs admit the list {name}: once written out, a changed address is changed in each.",
+                        count=len(vpcs),
+                        name=list_.name,
+                    ),
+                ),
+            )
     for key, field, value in graph.mentions:
         if "UserData" in field and "aws:autoscaling:groupName" not in estate.by_key[key].tags:
             hosts = sorted(set(_HOST.findall(value)))

@@ -235,6 +235,9 @@ def _shop_network(cloud: _Cloud) -> _Net:
         [("tcp", 5432, 5432, "shop-web"), ("tcp", 3306, 3306, "shop-web")],
     )
     _group(cloud, ec2, net, "shop-cache", "shop", "sessions", [("tcp", 6379, 6379, "shop-web")])
+    _group(
+        cloud, ec2, net, "shop-search", "shop", "search, 2019", [("tcp", 9200, 9200, "shop-web")]
+    )
     acl = ec2.create_network_acl(
         VpcId=net.vpc, TagSpecifications=cloud.spec("network-acl", "shop-data", "shop")
     )["NetworkAcl"]["NetworkAclId"]
@@ -327,7 +330,7 @@ def _shop(cloud: _Cloud, net: _Net) -> None:
     )
     iam.create_instance_profile(InstanceProfileName="shop-web")
     iam.add_role_to_instance_profile(InstanceProfileName="shop-web", RoleName="shop-web")
-    script = f"#!/bin/bash\nexport DB_HOST={_DATABASE}.rds.amazonaws.com\nexport DB_PASSWORD={cloud.secret()}\nexport QUEUE=https://sqs.{WEST}.amazonaws.com/{MAIN}/shop-orders\ncurl -s http://169.254.169.254/latest/meta-data/instance-id\naws s3 sync s3://lumiere-shop-assets /var/www\n"
+    script = f"#!/bin/bash\nexport DB_HOST={_DATABASE}.rds.amazonaws.com\nexport DB_PASSWORD={cloud.secret()}\nexport QUEUE=https://sqs.{WEST}.amazonaws.com/{MAIN}/shop-orders\nexport INVOICES=https://sqs.{WEST}.amazonaws.com/{MAIN}/invoices.fifo\ncurl -s http://169.254.169.254/latest/meta-data/instance-id\naws s3 sync s3://lumiere-shop-assets /var/www\n"
     ec2.create_launch_template(
         LaunchTemplateName="shop-web",
         LaunchTemplateData={
@@ -556,6 +559,17 @@ def _shop_data(cloud: _Cloud, net: _Net) -> None:
         TransitEncryptionEnabled=True,
         Tags=cloud.tags("shop-sessions", "shop"),
     )
+    for number in (1, 2):  # AWS lists a group's nodes as clusters; moto makes none
+        cache.create_cache_cluster(
+            CacheClusterId=f"shop-sessions-00{number}",
+            ReplicationGroupId="shop-sessions",
+            Engine="redis",
+            EngineVersion="7.0",
+            CacheNodeType="cache.t3.medium",
+            NumCacheNodes=1,
+            CacheSubnetGroupName="shop-cache",
+            SecurityGroupIds=[net.groups["shop-cache"]],
+        )
     kms = cloud.client("kms", WEST)
     key = kms.create_key(
         Description="orders and archives", Tags=[{"TagKey": "Application", "TagValue": "shop"}]
@@ -838,6 +852,7 @@ def _intranet(cloud: _Cloud, shop: _Net) -> None:
             {"Cidr": "203.0.113.16/28", "Description": "Gent"},
         ],
     )["PrefixList"]["PrefixListId"]
+    _stores(cloud, shop, offices)
     _group(
         cloud,
         ec2,
@@ -902,6 +917,38 @@ def _intranet(cloud: _Cloud, shop: _Net) -> None:
         VpnGatewayId=gateway,
         Options={"StaticRoutesOnly": True},
         TagSpecifications=cloud.spec("vpn-connection", "office-gent", "intranet"),
+    )
+
+
+def _stores(cloud: _Cloud, shop: _Net, offices: str) -> None:
+    """Where the tills of the restaurants call in; offices maintain it, and the bastion of the shop too."""
+    ec2 = cloud.west
+    net = _network(
+        cloud,
+        ec2,
+        WEST,
+        "stores",
+        "stores",
+        "10.40.0.0/16",
+        {"public-a": ("10.40.0.0/24", "a"), "app-a": ("10.40.10.0/24", "a")},
+    )
+    _group(
+        cloud, ec2, net, "stores-gateway", "stores", "till gateway", [("tcp", 8443, 8443, offices)]
+    )
+    _group(cloud, ec2, shop, "shop-admin", "shop", "back office", [("tcp", 9443, 9443, offices)])
+    script = (
+        f"#!/bin/sh\nexport TILLS=arn:aws:dynamodb:{CENTRAL}:{MAIN}:table/tills\n/opt/gateway/run\n"
+    )
+    ec2.run_instances(
+        ImageId=shop.image,
+        InstanceType="t3.small",
+        MinCount=1,
+        MaxCount=1,
+        KeyName="operations",
+        SubnetId=net.subnets["app-a"],
+        SecurityGroupIds=[net.groups["stores-gateway"]],
+        UserData=script,
+        TagSpecifications=cloud.spec("instance", "stores-gateway", "stores"),
     )
 
 

@@ -91,11 +91,11 @@ def with_recorded(inner: Wsgi, owner: str) -> Wsgi:
 @contextmanager
 def accounts(ids: Iterable[str]) -> Iterator[None]:
     """Accounts that are made while the block runs get these ids, in order."""
-    from moto.organizations import models
+    from moto.organizations import utils
 
-    made, before = iter(ids), models.utils.make_random_account_id
-    models.utils.make_random_account_id = lambda: next(made)
+    made, before = iter(ids), utils.make_random_account_id
+    utils.make_random_account_id = lambda: next(made)
     try:
         yield
     finally:
-        models.utils.make_random_account_id = before
+        utils.make_random_account_id = before

@@ -31,7 +31,8 @@ def commands(move: Move, source: Resource, target: str) -> Engine:
     """The commands for a move into `target` (the name at the target).
 
     They use what the operator has configured once: rclone remotes `aws` and `target`, libpq services
-    and MySQL option files called after the database, `$COPY_HOST` (a server at the target with room).
+    and MySQL option files called after the database, `$EXPORT_BUCKET` (a bucket for exports), and
+    `$TARGET_DEVICE` (a new volume as the server that copies sees it).
     """
     name, to = shlex.quote(source.name), shlex.quote(target)
     plain = shlex.quote(source.id)
@@ -46,21 +47,22 @@ def commands(move: Move, source: Resource, target: str) -> Engine:
                 undo=text("rclone purge target:{name}", name=to), again=True,
             )  # fmt: skip
         case "volume":
-            device = _first(source.record.get("Attachments"), "Device") or "/dev/xvdf"
+            volume = shlex.quote(move.facts.get("volume", source.id))
             return Engine(
-                why="Blocks are copied from a snapshot, so that the source may go on writing during the first pass.",
-                copy=f"aws ec2 create-snapshot --region {region} --volume-id {plain} --description {shlex.quote(f'repatria {source.name}')} && "
-                f"ssh source-{name} {shlex.quote(f'sudo dd if={shlex.quote(device)} bs=4M status=none | zstd -T0')} | "
-                f"ssh \"$COPY_HOST\" {shlex.quote(f'zstd -d | sudo dd of=/dev/disk/by-label/{to} bs=4M conv=fsync,sparse')}",
-                expected="The same number of bytes on both sides.",
-                check=f"diff <(ssh source-{name} {shlex.quote(f'sudo sha256sum {shlex.quote(device)}')} | cut -d' ' -f1) "
-                f"<(ssh \"$COPY_HOST\" {shlex.quote(f'sudo sha256sum /dev/disk/by-label/{to}')} | cut -d' ' -f1)",
-                undo="The source volume is untouched; wipe the target volume before the next try.", again=True,
+                why="On a server at the target that has the new volume attached as $TARGET_DEVICE: a snapshot does not change while it is read. Every pass copies all blocks.",
+                copy=f"SNAPSHOT=$(aws ec2 create-snapshot --region {region} --volume-id {volume} --description {shlex.quote(f'repatria {source.name}')} --query SnapshotId --output text) && "
+                f"aws ec2 wait snapshot-completed --region {region} --snapshot-ids \"$SNAPSHOT\" && "
+                f"AWS_REGION={region} coldsnap download --force \"$SNAPSHOT\" {to}.img && "
+                f"sudo dd if={to}.img of=\"$TARGET_DEVICE\" bs=4M conv=fsync status=progress",
+                expected="dd reports as many bytes as the volume has.",
+                check=f"sudo cmp -n \"$(stat -c %s {to}.img)\" {to}.img \"$TARGET_DEVICE\"",
+                undo="The source volume is untouched; delete the snapshot, and copy again before anything mounts the target volume.", again=True,
             )  # fmt: skip
         case "image":
+            image = shlex.quote(move.facts.get("image", source.id))
             return Engine(
                 why="The image is exported once, converted, and registered at the target; servers start from that id.",
-                copy=f"aws ec2 export-image --region {region} --image-id {plain} --disk-image-format RAW --s3-export-location S3Bucket=\"$EXPORT_BUCKET\",S3Prefix={to}/ && "
+                copy=f"aws ec2 export-image --region {region} --image-id {image} --disk-image-format RAW --s3-export-location S3Bucket=\"$EXPORT_BUCKET\",S3Prefix={to}/ && "
                 f"rclone copy aws:\"$EXPORT_BUCKET\"/{to}/ . && qemu-img convert -O qcow2 *.raw {to}.qcow2 && "
                 f"openstack image create {to} --disk-format qcow2 --container-format bare --file {to}.qcow2",
                 expected="An active image; its id goes into the stack's configuration.",

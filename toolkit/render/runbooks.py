@@ -101,6 +101,7 @@ def _runbook(
 def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
     """Shell variables that the commands of this runbook use."""
     told = {
+        "$TARGET_DEVICE": "a new volume at the target as the server that copies sees it, such as /dev/vdb",
         "$COPY_HOST": "a server at the target that has the new volumes attached, reachable by SSH",
         "$EXPORT_BUCKET": "a bucket in the source region that AWS may export images to",
         "$TARGET_REGISTRY": "the registry at the target, host and project",

@@ -95,12 +95,14 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "image",
             text("the image of {name}", name=source.name),
             gb=root_volume.record.get("Size") if root_volume else None,
+            facts={"image": str(record.get("ImageId", ""))},
         )
     elif boot == "volume":
         yield Move(
             "volume",
             text("the root disk of {name}", name=source.name),
             gb=root_volume.record.get("Size") if root_volume else None,
+            facts={"volume": root_volume.id} if root_volume else {},
         )
     yield from about_type(
         source.name, type_name, {"spot": record.get("InstanceLifecycle") == "spot"}

@@ -22,10 +22,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         record.get("NodeGroups", []),
         max([1, *(len(g.get("NodeGroupMembers", [])) for g in record.get("NodeGroups", []))]),
     )
-    members = [
+    listed = [
         hit
         for id_ in record.get("MemberClusters", [])
         if (hit := ctx.estate.find("aws.elasticache.cache_cluster", id_, source)) is not None
+    ]
+    members = listed or [
+        each
+        for each in ctx.estate.where(
+            "aws.elasticache.cache_cluster", "ReplicationGroupId", source.id
+        )
+        if (each.account, each.region) == (source.account, source.region)
     ]
     first = members[0].record if members else {}
     vcpu, ram = size_of(record.get("CacheNodeType") or first.get("CacheNodeType"))

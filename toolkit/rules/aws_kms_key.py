@@ -23,7 +23,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         if a.get("AliasName")
     ]
     name = aliases[0] if aliases else source.name
-    if meta.get("KeyManager") == "AWS":
+    if meta.get("KeyManager") == "AWS" or any(each.startswith("aws/") for each in aliases):
         yield Disposition(
             "absorbed",
             text(
