@@ -458,6 +458,8 @@ def _parse(data: bytes, where: str) -> Cloud:
         raise CatalogError(
             f"{where} is no YAML: {error}", "Compare with the example in docs/catalog.md."
         ) from error
+    if where not in providers():
+        document = _completed(document)
     faults = list(_faults(document))
     if faults:
         raise CatalogError(
@@ -492,6 +494,27 @@ def _parse(data: bytes, where: str) -> Cloud:
         raw_facts=document.get("facts") or {},
         digest=f"sha256:{hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()}",
     )
+
+
+def _completed(document: Any) -> Any:
+    """A cloud file of a user's own -> the same with what it leaves out as on a plain OpenStack cloud."""
+    if not isinstance(document, dict) or document.get("kind") != "openstack":
+        return document
+    plain = yaml.load(
+        (resources.files(__name__) / "openstack.yaml").read_bytes(), Loader=yaml.CSafeLoader
+    )
+    own = document.get("profile")
+    if not isinstance(own, dict | None):
+        return document
+    profile = plain["profile"]
+    for name, value in (own or {}).items():
+        both = isinstance(value, dict) and isinstance(profile.get(name), dict)
+        profile[name] = {**profile[name], **value} if both else value
+    for row in profile["volume_types"]:
+        if isinstance(row, dict):
+            for name in VolumeType.__dataclass_fields__:
+                row.setdefault(name, None)
+    return {"currency": "EUR", **document, "profile": profile}
 
 
 def _faults(document: Any) -> Iterator[str]:
