@@ -312,6 +312,21 @@ def test_what_only_looks_so_is_not_reported(demo: Demo, code: str, name: str) ->
     assert not _says(demo.plans["ovhcloud"], code, name)
 
 
+def test_rewire_names_what_points_at_aws_and_nothing_of_its_own(demo: Demo) -> None:
+    found = demo.plans["openstack"]["rewire"]
+    assert {each["kind"] for each in found} == {
+        "endpoint", "arn", "role", "metadata", "address", "allow-list", "certificate",
+    }  # fmt: skip
+    where = {(each["where"].split(" (", 1)[0], each["kind"], each["value"]) for each in found}
+    assert ("shop-web", "metadata", "169.254.169.254") in where
+    queue = "sqs.eu-west-1.amazonaws.com/111122223333/invoices.fifo"
+    assert any(name == "shop-web" and value.endswith(queue) for name, _, value in where)
+    own = ("aws.rds.", "aws.sqs.", "aws.elbv2.load_balancer", "aws.efs.")
+    assert not [
+        each for each in found if each["subject"].startswith(own) and each["kind"] == "endpoint"
+    ]
+
+
 def test_a_changed_generated_file_is_told_and_kept(
     demo: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:

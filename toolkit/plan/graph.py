@@ -107,6 +107,7 @@ def connect(estate: Estate) -> Graph:
                 len(value) > 9
                 and ("amazonaws.com" in value or "arn:aws" in value or _METADATA in value)
                 and free(field)
+                and bare_host(value) not in _endpoints(resource)
             ):
                 mentions.append((resource.key, field, value))
             for dst, kind, token in _hits(resource, field, value, index, names):

@@ -198,12 +198,13 @@ def _addresses(estate: Estate) -> Iterator[_Entry]:
 
 def _certificates(estate: Estate) -> Iterator[_Entry]:
     for resource in estate.of("aws.acm.certificate"):
-        for option in resource.record.get("DomainValidationOptions") or []:
+        certificate = resource.record.get("Certificate") or {}
+        for option in certificate.get("DomainValidationOptions") or []:
             if isinstance(option, Mapping) and option.get("ValidationMethod") == "DNS":
                 record = option.get("ResourceRecord")
                 yield (
                     resource,
-                    "DomainValidationOptions",
+                    "Certificate.DomainValidationOptions",
                     "certificate",
                     str(
                         record.get("Name")
