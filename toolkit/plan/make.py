@@ -24,7 +24,7 @@ from toolkit.plan.cost import price
 from toolkit.plan.decisions import unfit
 from toolkit.plan.graph import connect
 from toolkit.plan.mark import mark
-from toolkit.plan.names import Names
+from toolkit.plan.names import Names, holds_raw_id
 from toolkit.plan.quotas import sum_up
 from toolkit.plan.rewire import rewire
 from toolkit.plan.steps import Material, steps
@@ -75,7 +75,7 @@ def make(
     applications = group(estate, graph)
     for key, finding in assess(estate, graph, applications):
         said[key].findings.append(finding)
-    stacks = assemble(nodes, names, _labels(estate, applications, config))
+    stacks = assemble(nodes, names, _labels(estate, said, applications, config))
     placed = index(stacks)
     waves = schedule(estate, graph, applications, ctx)
     quotas = sum_up(stacks, cloud)
@@ -206,7 +206,13 @@ def _source(estate: Estate) -> dict[str, Any]:
     }
 
 
-def _labels(estate: Estate, applications: Applications, config: Config) -> Labels:
+def _labels(
+    estate: Estate,
+    said: Mapping[str, Translation],
+    applications: Applications,
+    config: Config,
+) -> Labels:
+    """Words for the names that are assigned now: what the target's resource is called, else AWS's name."""
     label: dict[str, str] = {}
     vpc: dict[str, str] = {}
     place: dict[str, str] = {}
@@ -218,7 +224,10 @@ def _labels(estate: Estate, applications: Applications, config: Config) -> Label
         > 1
     )
     for resource in estate:
-        label[resource.key] = resource.name if resource.name != resource.id else ""
+        called = next((each.name for each in said[resource.key].intents if each.name), "")
+        if not called or called == resource.id or holds_raw_id(called):
+            called = resource.name
+        label[resource.key] = called if called != resource.id else ""
         if many:
             spot = config.place(resource.account, resource.region)
             place[resource.key] = f"{spot.project}/{spot.region}"

@@ -340,28 +340,24 @@ class _Program:
         """A table and a loop, or None where the rows differ in more than literals and references."""
         first = group[0]
         module = self.module_of[first["topic"]]
-        columns = [
-            name
-            for name in first["props"]
-            if len({json.dumps(r["props"][name], sort_keys=True) for r in group}) > 1
-        ]
-        if not columns:
+        names = [r["name"] for r in group]
+        columns: dict[tuple[str, ...], str] = {}
+        cells: list[list[Any]] = []
+        kwargs: list[tuple[str, Any]] = []
+        one_port = all(
+            r["props"].get("port_range_min") == r["props"].get("port_range_max") for r in group
+        )
+        for name, _ in _name_first(first["props"]):
+            values = [self._value(r["props"][name], module) for r in group]
+            label = "port" if one_port and name.startswith("port_range_") else name
+            body = _common(values, label, names, columns, cells)
+            if body is None:
+                return None
+            kwargs.append((name, body))
+        rows = [tuple(row) for row in zip(names, *cells, strict=True)]
+        if not columns or not aligned(rows):
             return None
-        rows: list[tuple[Any, ...]] = []
-        for resource in group:
-            row: list[Any] = [resource["name"]]
-            for name in columns:
-                value = self._value(resource["props"][name], module)
-                if not isinstance(value, (str, int, Raw)):
-                    return None
-                row.append(value)
-            rows.append(tuple(row))
-        if not aligned(rows):
-            return None
-        variables = [
-            "name",
-            *(column if column not in ("name", "type") else f"{column}_" for column in columns),
-        ]
+        variables = ["name", *columns.values()]
         head = f"for {', '.join(variables)} in ("
         heads = (
             [head]
@@ -372,15 +368,6 @@ class _Program:
         lines += heads
         lines += [f"    {source(row, 4, 0, 1)}," for row in rows]
         lines.append("):")
-        kwargs = [
-            (
-                name,
-                Raw(variables[columns.index(name) + 1])
-                if name in columns
-                else self._value(held, module),
-            )
-            for name, held in first["props"].items()
-        ]
         call = Call(_class(first["type"]), (Raw("name"),), (*kwargs, *self._options(first, module)))
         lines.append(f"    {source(call, 4)}")
         return lines
@@ -637,6 +624,55 @@ def _transform(
 def _name_first(props: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Properties by name, the cloud name before all others."""
     return sorted(props.items(), key=lambda pair: (pair[0] != "name", pair[0]))
+
+
+def _common(
+    values: list[Any],
+    label: str,
+    names: list[str],
+    columns: dict[tuple[str, ...], str],
+    cells: list[list[Any]],
+) -> Any:
+    """What values of many resources have in common, with a variable of the loop where they differ.
+
+    `columns` maps the cells of a column to its variable, so that equal columns share one. None
+    where they differ in their shape.
+    """
+    first = values[0]
+    if all(flat(each) == flat(first) for each in values):
+        return first
+    if all(isinstance(each, dict) and list(each) == list(first) for each in values):
+        found = {
+            key: _common([each[key] for each in values], str(key), names, columns, cells)
+            for key in first
+        }
+        return None if None in found.values() else found
+    if all(isinstance(each, list) and len(each) == len(first) for each in values):
+        held = [
+            _common([each[n] for each in values], label, names, columns, cells)
+            for n in range(len(first))
+        ]
+        return None if None in held else held
+    if not all(isinstance(each, (str, int, Raw)) for each in values):
+        return None
+    if all(isinstance(each, str) for each in values) and (around := _around(values, names)):
+        return around
+    key = tuple(map(flat, values))
+    if key not in columns:
+        columns[key] = identifier(label, {"name", *columns.values()})
+        cells.append(values)
+    return Raw(columns[key])
+
+
+def _around(values: list[str], names: list[str]) -> Raw | None:
+    """`f"...{name}..."` where each text is its resource's name with the same words around it."""
+    before, found, after = values[0].partition(names[0])
+    plain = f"{before}{after}"
+    if not found or not plain.isprintable() or any(char in plain for char in "{}\\\"'"):
+        return None
+    if any(value != f"{before}{name}{after}" for value, name in zip(values, names, strict=True)):
+        return None
+    return Raw(f'f"{before}{{name}}{after}"' if plain else "name")
 
 
 def _class(type_: str) -> str:
