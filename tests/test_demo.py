@@ -187,6 +187,26 @@ def test_programs_are_clean_and_formatted(demo: Demo, target: str) -> None:
         assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_programs_are_typed(demo: Demo, target: str, tmp_path: Path) -> None:
+    """mypy --strict; Cloud Temple's package is generated on the operator's machine, so it is any."""
+    extra = ["--ignore-missing-imports"] if target == "cloudtemple" else []
+    cache = tmp_path / "cache"
+
+    def one(folder: Path) -> str:
+        command = [sys.executable, "-m", "mypy", "--strict", *extra, f"--cache-dir={cache}"]
+        command += ["--no-sqlite-cache", "--no-error-summary", "."]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        for module in folder.glob("*.py"):  # the next program has modules of the same names
+            for held in cache.glob(f"*/{module.stem}.*"):
+                held.unlink()
+        return "" if done.returncode == 0 else f"{folder.name}: {done.stdout}{done.stderr}"
+
+    folders = sorted((demo.root / target / "stacks").iterdir())
+    faults = [each for each in map(one, folders) if each]
+    assert not faults, "\n".join(faults)[:3000]
+
+
 def _run_stack(folder: Path, config: dict[str, str], upstream: list[str]) -> list[dict[str, Any]]:
     environment = {
         **os.environ,

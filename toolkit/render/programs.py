@@ -239,22 +239,19 @@ class _Program:
             if len(group) >= TABLE_FROM
             for r in group
         }
-        done: set[tuple[Any, ...]] = set()
         used: set[str] = set()
         self._used: dict[str, set[str]] = {}
         for resource in resources:
             key = looped.get(resource["name"])
-            if key is not None:
-                if key in done:
-                    continue
+            if key is None:
+                body += ["", *self._one(resource, module)]
+            elif resource is tables[key][-1]:  # all that its rows refer to stands above
                 table = self._table(tables[key])
                 if table is not None:
-                    done.add(key)
                     body += ["", *table]
-                    continue
-                for each in tables[key]:
-                    looped.pop(each["name"], None)
-            body += ["", *self._one(resource, module)]
+                else:
+                    for each in tables[key]:
+                        body += ["", *self._one(each, module)]
         used |= set(self._used)
         lines = [f'"""{_docstring(self._heading(module))}"""', "", f"# {_MADE}", ""]
         imports = [_IMPORT[package]]
