@@ -352,7 +352,7 @@ class _Program:
                 return None
             kwargs.append((name, body))
         rows = [tuple(row) for row in zip(names, *cells, strict=True)]
-        if not columns or not aligned(rows):
+        if not aligned(rows):
             return None
         variables = ["name", *columns.values()]
         head = f"for {', '.join(variables)} in ("
@@ -363,7 +363,7 @@ class _Program:
         )
         lines = comment(self._said(first))
         lines += heads
-        lines += [f"    {source(row, 4, 0, 1)}," for row in rows]
+        lines += [f"    {source(row if columns else row[0], 4, 0, 1)}," for row in rows]
         lines.append("):")
         call = Call(_class(first["type"]), (Raw("name"),), (*kwargs, *self._options(first, module)))
         lines.append(f"    {source(call, 4)}")
