@@ -314,11 +314,11 @@ FOUND = [
     ("pipeline-trust", "gitlab.lumiere.example"), ("passwords-stay", "customers"), ("queue-fifo", "invoices.fifo"), ("kms-ciphertext", "alias/lumiere-orders"), ("instance-stopped", "legacy-till-sync"),
     ("volume-unattached", "old-catalogue"), ("volume-unattached", "legacy-till-data"), ("address-unused", "legacy-till"), ("certificate-stays", "shop.lumiere.example"), ("ttl-long", "bastion.lumiere.example."),
     ("zone-private", "shop.internal."), ("caa-amazon", "lumiere.example."), ("spf-ses", "lumiere.example."), ("spf-address", "lumiere.example."), ("group-unworn", "shop-search"),
-    ("group-unworn", "shop-admin"), ("circle", "shop-invoices"), ("list-shared", "offices"), ("single-user", "tills"), ("policy-everything", "AdministratorAccess"), ("user-administrator", "ci-deploy"),
+    ("group-unworn", "shop-admin"), ("circle", "shop-invoices"), ("addresses-clash", "pipeline"), ("addresses-clash", "shop"), ("list-shared", "offices"), ("single-user", "tills"), ("policy-everything", "AdministratorAccess"), ("user-administrator", "ci-deploy"),
 ]  # fmt: skip
 TRAPS = [
     ("bucket-public", "lumiere-suppliers"), ("bucket-public", "lumiere-invoices"), ("group-open", "shop-lb"), ("database-no-backup", "shop-orders"), ("database-single-zone", "shop-orders"), ("address-unused", "shop-nat"),
-    ("address-unused", "shop-bastion"), ("volume-unattached", "shop-invoices-data"), ("queue-fifo", "shop-orders"), ("peering-overlap", "intranet-shop"), ("bucket-empty", "lumiere-archive-2019"), ("single-user", "sales"), ("kms-ciphertext", "alias/aws/ebs"), ("group-unworn", "stores-gateway"), ("group-open", "stores-gateway"), ("arm", "intranet-files"),
+    ("address-unused", "shop-bastion"), ("volume-unattached", "shop-invoices-data"), ("queue-fifo", "shop-orders"), ("peering-overlap", "intranet-shop"), ("bucket-empty", "lumiere-archive-2019"), ("single-user", "sales"), ("addresses-clash", "stores"), ("kms-ciphertext", "alias/aws/ebs"), ("group-unworn", "stores-gateway"), ("group-open", "stores-gateway"), ("arm", "intranet-files"),
 ]  # fmt: skip
 
 

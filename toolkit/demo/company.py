@@ -929,8 +929,8 @@ def _stores(cloud: _Cloud, shop: _Net, offices: str) -> None:
         WEST,
         "stores",
         "stores",
-        "10.40.0.0/16",
-        {"public-a": ("10.40.0.0/24", "a"), "app-a": ("10.40.10.0/24", "a")},
+        "10.60.0.0/16",
+        {"public-a": ("10.60.0.0/24", "a"), "app-a": ("10.60.10.0/24", "a")},
     )
     _group(
         cloud, ec2, net, "stores-gateway", "stores", "till gateway", [("tcp", 8443, 8443, offices)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from toolkit import __version__
 from toolkit.assess import assess
+from toolkit.assess.addresses import addresses
 from toolkit.errors import InternalError
 from toolkit.outcomes import Decision, Disposition, Loss, Text
 from toolkit.plan.applications import Applications, group
@@ -74,6 +76,8 @@ def make(
     graph = connect(estate)
     applications = group(estate, graph)
     for key, finding in assess(estate, graph, applications):
+        said[key].findings.append(finding)
+    for key, finding in addresses(estate, partial(_goes_to, said=said, config=config)):
         said[key].findings.append(finding)
     stacks = assemble(nodes, names, _labels(estate, said, applications, config))
     placed = index(stacks)
@@ -204,6 +208,13 @@ def _source(estate: Estate) -> dict[str, Any]:
         "regions": regions,
         **{name: estate.header[name] for name in ("partition",) if name in estate.header},
     }
+
+
+def _goes_to(vpc: Resource, said: Mapping[str, Translation], config: Config) -> str | None:
+    if not said[vpc.key].intents:
+        return None
+    spot = config.place(vpc.account, vpc.region)
+    return f"{spot.project}/{spot.region}"
 
 
 def _labels(
