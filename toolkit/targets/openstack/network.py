@@ -20,7 +20,7 @@ from toolkit.intents.network import (
 from toolkit.outcomes import Loss, Option, text
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
-from toolkit.rules._groups import form, narrow_list
+from toolkit.rules._paths import way_of
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -246,7 +246,7 @@ def link(intent: Link, t: Target) -> Iterator[object]:
         if (
             each.network == intent.near
             and each.origin != near_open.origin
-            and each.reach == near_open.reach
+            and (each.reach == "isolated") == (near_open.reach == "isolated")
             and t.node(each.origin)
         ):
             yield Node(
@@ -322,15 +322,23 @@ def _plain(words: str) -> str:
 
 
 def groups_on(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> list[Out]:
-    """The groups for a port in a subnet: of each group the form for that subnet's access list."""
-    place = t.ctx.estate.by_key.get(subnet_key or "")
-    role = form(narrow_list(t.ctx, place))
+    """The groups for a port in a subnet: of each group the form for that subnet's way, else the plain one.
+
+    A group has a form for every narrow way in its VPC that takes something from it.
+    """
+    role = way_of(t.ctx, t.ctx.estate.by_key.get(subnet_key or "")).role
     found: list[Out] = []
     for key in keys:
-        out = t.out(key, role)
+        out = t.out(key, role) or t.out(key)
         if out is not None:
             found.append(out)
     return found
+
+
+def guarded(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> dict[str, Any]:
+    """The groups of a port, or that it has none: what is left open, clouds fill with a group of their own."""
+    groups = groups_on(t, keys, subnet_key)
+    return {"security_group_ids": groups} if groups else {"no_security_groups": True}
 
 
 def port(intent: Port, t: Target) -> Iterator[object]:
@@ -347,17 +355,14 @@ def port(intent: Port, t: Target) -> Iterator[object]:
     ]
     if not intent.addresses:
         fixed = [{"subnet_id": t.out(intent.subnet)}]
-    groups = groups_on(t, intent.firewalls, intent.subnet)
     props: dict[str, Any] = {
         "name": intent.name,
         "network_id": place.props["network_id"],
         "fixed_ips": fixed,
         "admin_state_up": True,
+        **guarded(t, intent.firewalls, intent.subnet),
     }
-    if groups:
-        props["security_group_ids"] = groups
-    else:
-        props["no_security_groups"] = True
+    if "no_security_groups" in props:
         yield Loss(
             "Groups.GroupId",
             "None of its groups is planned: nothing passes until one is set.",
