@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ TYPES = {
     "Addresses": ("aws.ec2.address", "AllocationId"),
     "VpcPeeringConnections": ("aws.ec2.vpc_peering_connection", "VpcPeeringConnectionId"),
     "PrefixLists": ("aws.ec2.managed_prefix_list", "PrefixListId"),
+    "Instances": ("aws.ec2.instance", "InstanceId"),
     "LoadBalancers": ("aws.elbv2.load_balancer", "LoadBalancerArn"),
     "Listeners": ("aws.elbv2.listener", "ListenerArn"),
 }
@@ -726,3 +728,107 @@ def test_every_port_of_every_case_has_groups_of_its_own(file: Any) -> None:
     for cloud in cases.clouds_of(case):
         _, nodes, _ = cases.run(case, cloud)
         assert explicit([named(node) for node in nodes]) == []
+
+
+# Cloud Temple has no groups: the same openings on each host
+
+
+def served(records: Records) -> dict[str, list[dict[str, Any]]]:
+    """The records with a server behind each interface."""
+    cards = records["NetworkInterfaces"]
+    bonds = [(one, one["NetworkInterfaceId"].replace("eni-", "i-")) for one in cards]
+    return {
+        **records,
+        "NetworkInterfaces": [{**one, "Attachment": {"InstanceId": id_}} for one, id_ in bonds],
+        "Instances": [
+            {
+                "InstanceId": id_,
+                "InstanceType": "t3.small",
+                "State": {"Name": "running"},
+                "NetworkInterfaces": [{"NetworkInterfaceId": one["NetworkInterfaceId"]}],
+            }
+            for one, id_ in bonds
+        ],
+    }
+
+
+def host_files(m: Moved) -> dict[str, dict[str, Any]]:
+    """Interface -> its adapter in the host firewall of its server."""
+    found = {}
+    for key, said in m.said.items():
+        for each in said.attachments:
+            if each.path.startswith("firewall/"):
+                (adapter,) = yaml.safe_load(each.content)["host_firewall"]
+                found[key.rsplit("|", 1)[1].replace("i-", "eni-", 1)] = adapter
+    return found
+
+
+def passes(adapter: dict[str, Any], direction: str, flow: Flow, peer: str) -> bool:
+    """Whether a host firewall lets a request pass; it keeps state, so answers follow."""
+    for each in adapter["allowed"]:
+        if each["direction"] != direction or each["protocol"] not in ("any", str(flow.protocol)):
+            continue
+        if not any(ip_address(peer) in ip_network(cidr) for cidr in each["peers"]):
+            continue
+        first, last = each["first"], each["last"]
+        if isinstance(flow.port, tuple):
+            if first in (None, flow.port[0]) and last in (None, flow.port[1]):
+                return True
+        elif first is None or first <= flow.port <= last:
+            return True
+    return False
+
+
+def host_admits(files: Mapping[str, dict[str, Any]], flow: Flow) -> bool:
+    """A flow where the ordered networks route everything: the hosts alone decide."""
+
+    def address(end: Any) -> str:
+        return files[end.id]["addresses"][0] if isinstance(end, Nic) else end.address
+
+    out, into = flow.src, flow.dst
+    return (not isinstance(out, Nic) or passes(files[out.id], "egress", flow, address(into))) and (
+        not isinstance(into, Nic) or passes(files[into.id], "ingress", flow, address(out))
+    )
+
+
+def ordered(records: Records, flow: Flow, before: tuple[str, ...]) -> bool:
+    """Whether AWS refuses for want of a way, which is ordered with the networks and no host's matter."""
+    if isinstance(flow.src, Nic) and isinstance(flow.dst, Nic):
+        home = {one["NetworkInterfaceId"]: one["VpcId"] for one in records["NetworkInterfaces"]}
+        pairs = [
+            {one["RequesterVpcInfo"]["VpcId"], one["AccepterVpcInfo"]["VpcId"]}
+            for one in records["VpcPeeringConnections"]
+            if one["Status"]["Code"] == "active"
+        ]
+        ends = {home[flow.src.id], home[flow.dst.id]}
+        return len(ends) > 1 and ends not in pairs
+    ways = ("public address", "no route", "no way to the Internet", "NAT gateway", "the way back", "not attached")  # fmt: skip
+    return any(each in before[-1] for each in ways)
+
+
+@given(estates())
+@bounded(100)
+def test_no_host_firewall_is_wider(records: Records) -> None:
+    files = host_files(moved(served(records), "cloudtemple"))
+    assert set(files) == {one["NetworkInterfaceId"] for one in records["NetworkInterfaces"]}
+    source = aws_flows.World(records)
+    for flow in worlds.flows(records):
+        if flow.family == 4 and host_admits(files, flow):
+            before = aws_flows.admits(source, flow)
+            assert before.allowed or ordered(records, flow, before.why), (flow, before.why)
+
+
+def test_a_host_firewall_names_members_by_address_and_subtracts_denies() -> None:
+    deny = entry(10, "deny", "203.0.113.0/24", "6", (0, 1000))
+    m = moved(served(account(pub=[deny, *worlds.open_entries()])), "cloudtemple")
+    files = host_files(m)
+    assert files["eni-app"]["addresses"] == ["10.0.1.16"]
+    inbound = [x for x in files["eni-app"]["allowed"] if x["direction"] == "ingress"]
+    assert inbound == [
+        {"direction": "ingress", "protocol": "tcp", "first": 8080, "last": 8080, "peers": ["10.0.0.16/32"]}
+    ]  # fmt: skip
+    web = [each for each in files["eni-web"]["allowed"] if each["direction"] == "ingress"]
+    assert {(each["protocol"], each["first"], each["last"]) for each in web} == {("tcp", 443, 443)}
+    peers = [ip_network(cidr) for each in web for cidr in each["peers"]]
+    assert not any(ip_address(NET) in each for each in peers)
+    assert any(ip_address("203.0.112.255") in each for each in peers)
