@@ -298,6 +298,7 @@ def estates(draw: st.DrawFn) -> Records:
     for number, nic in enumerate(records["NetworkInterfaces"]):
         if draw(st.integers(0, 4)) == 0:
             _second_address(records, nic, number)
+        nic["SourceDestCheck"] = draw(st.integers(0, 5)) > 0
     if records["NatGateways"] and draw(st.integers(0, 4)) == 0:
         records["NatGateways"][0]["State"] = draw(st.sampled_from(["deleted", "pending"]))
     if draw(st.integers(0, 6)) == 0:
@@ -714,12 +715,16 @@ def test_a_balancer_admits_whom_its_groups_admit() -> None:
     assert found.widened == found.narrowed == ()
 
 
-def test_who_passes_on_the_traffic_of_others_admits_them_and_that_is_said() -> None:
+def test_who_passes_on_the_traffic_of_others_is_named_by_address() -> None:
     records = account()
     records["NetworkInterfaces"][0]["SourceDestCheck"] = False
-    wide = compared(records, moved(records)).widened
-    loss = any("It may pass on traffic of" in each for each in moved(records).losses("eni-web"))
-    assert loss or not wide
+    m = moved(records)
+    assert unstated(records, m, compared(records, m)) == []
+    assert admitted(records, "eni-web", "eni-app", 8080) == (True, True)
+    assert admitted(records, "eni-bare", "eni-app", 8080) == (False, False)
+    assert any("name the addresses" in each for each in m.losses("eni-web"))
+    renumbered = moved(records, keep_addresses="renumber")
+    assert any("admit those addresses too" in each for each in renumbered.losses("eni-web"))
 
 
 @pytest.mark.parametrize("file", cases.all_cases(), ids=lambda p: f"{p.parent.name}/{p.stem}")

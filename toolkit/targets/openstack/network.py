@@ -274,13 +274,20 @@ def firewall(intent: Firewall, t: Target) -> Iterator[object]:
 
 def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
     """Every opening of every group of one network, each once, under a name made of what it says."""
+    forwarding = _forwarding(t, intent.origin)
     for held in t.all(Firewall):
         if held.network != intent.origin:
             continue
         seen: set[str] = set()
         for each in held.openings:
             peers: list[tuple[str, str, dict[str, Any]]] = []
-            if "|" in each.peer:
+            if each.peer in forwarding:
+                # Neutron counts the foreign addresses that a member may send from as members.
+                peers = [
+                    (slug(address), slug(address), {"remote_ip_prefix": f"{address}/32"})
+                    for address in forwarding[each.peer]
+                ]
+            elif "|" in each.peer:
                 peers = [
                     (f"{f.origin}#{f.role}", slug(f"{'from' if each.direction == 'ingress' else 'to'}-{f.name}"), {"remote_group_id": Out(f.origin, f.role)})
                     for f in t.intents.get(each.peer, ()) if isinstance(f, Firewall)
@@ -315,6 +322,20 @@ def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
                     type="openstack.networking.SecGroupRule", origin=held.origin, role=role, label=label if label != role else "", tier="network", topic="security", vpc=held.network,
                     props=props, units={"security_group_rules": 1},
                 )  # fmt: skip
+
+
+def _forwarding(t: Target, network_: str) -> dict[str, list[str]]:
+    """Groups with a member that passes on the traffic of others -> the addresses of their members."""
+    whole = t.intent(network_, Network)
+    if whole is None or not whole.keep:
+        return {}
+    keys = {key for each in t.all(Port) if each.forwards for key in each.firewalls}
+    return {
+        key: sorted(
+            {address for each in t.all(Port) if key in each.firewalls for address in each.addresses}
+        )
+        for key in keys
+    }
 
 
 def _plain(words: str) -> str:
@@ -373,7 +394,9 @@ def port(intent: Port, t: Target) -> Iterator[object]:
         yield Loss(
             "SourceDestCheck",
             text(
-                "It may pass on traffic of {cidrs}; groups that name its own group then admit those addresses too.",
+                "It may pass on traffic of {cidrs}; groups that name one of its groups name the addresses of its servers instead, and fleets and databases in it are added by hand."
+                if whole.keep
+                else "It may pass on traffic of {cidrs}; groups that name its own group then admit those addresses too.",
                 cidrs=", ".join(whole.cidrs),
             ),
             "major",
