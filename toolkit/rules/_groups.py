@@ -6,46 +6,38 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.plan.names import slug
-from toolkit.rules._paths import access_list, open_both_ways
+from toolkit.rules._paths import Way, way_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
     from toolkit.translate import Context
 
 
-def narrow_list(ctx: Context, subnet: Resource | None) -> Resource | None:
-    """The access list of a subnet, or None where it lets everything pass."""
-    acl = access_list(ctx, subnet)
-    return None if acl is None or open_both_ways(acl) else acl
+def label(way: Way) -> str:
+    """What makes the form of a group in some subnet, in words."""
+    parts = []
+    if way.acl:
+        parts.append(f"in-{slug(way.acl.name) if way.acl.name != way.acl.id else 'list'}")
+    if way.table:
+        parts.append(f"by-{slug(way.table.name) if way.table.name != way.table.id else 'routes'}")
+    if way.nat_only or any(acl for _, acl in way.nats):
+        parts.append("translated")
+    return "-".join(parts)
 
 
-def form(acl: Resource | None) -> str:
-    """The role of the form that a group takes under an access list: its key, which no tag moves."""
-    return f"in {acl.key}" if acl else ""
+def ways_of_members(ctx: Context, group: Resource, members: Sequence[Resource]) -> list[Way]:
+    """The ways of the subnets in which a group's members live, each once; at least one.
 
-
-def label(acl: Resource | None) -> str:
-    """The same in words."""
-    if acl is None:
-        return ""
-    return f"in-{slug(acl.name) if acl.name != acl.id else 'list'}"
-
-
-def lists_of_members(
-    ctx: Context, group: Resource, members: Sequence[Resource]
-) -> list[Resource | None]:
-    """The lists under which a group's members live, None for an open one; at least one.
-
-    Groups of Auto Scaling groups and databases count for every subnet of the VPC that has a
-    narrow list, since their members come and go.
+    Narrow ones count for every subnet of the VPC, since members of Auto Scaling groups and
+    databases come and go.
     """
     subnets = {str(each.record.get("SubnetId")) for each in members}
-    found: dict[str, Resource | None] = {}
+    found: dict[str, Way] = {}
     for each in ctx.estate.where("aws.ec2.subnet", "VpcId", str(group.record.get("VpcId"))):
-        acl = narrow_list(ctx, each)
-        if each.id in subnets or not members or acl:
-            found[form(acl)] = acl
-    return [found[key] for key in sorted(found)] or [None]
+        way = way_of(ctx, each)
+        if each.id in subnets or not members or way.role:
+            found[way.role] = way
+    return [found[key] for key in sorted(found)] or [Way()]
 
 
 def balancer_subnets(ctx: Context, group: str) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from toolkit.intents.network import Opening, Reach
+from toolkit.outcomes import Option, text
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -23,8 +24,19 @@ _NAMES = {
     "icmpv6": "ipv6-icmp",
     "-1": "any",
 }
-_SPLIT = ("tcp", "udp", "icmp")
+_SPLIT = {4: ("tcp", "udp", "icmp"), 6: ("tcp", "udp", "ipv6-icmp")}
 """What `any protocol` is taken apart into where only some protocols are denied; the rest is refused."""
+_SAID = {
+    "icmp": (3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 17, 18),
+    "ipv6-icmp": (1, 2, 3, 4, 128, 129, 133, 134, 135, 136),
+}
+"""ICMP types in use: a range of types is written out as these, as a rule holds one type; 0 is never sent."""
+_PRIVATE = tuple(
+    map(
+        ipaddress.IPv4Network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,312 @@ def reach_of(ctx: Context, subnet: Resource) -> Reach:
     table = route_table(ctx, subnet)
     for route in table.record.get("Routes", []) if table else []:
         if route.get("DestinationCidrBlock") == "0.0.0.0/0" and route.get("State") != "blackhole":
-            if str(route.get("GatewayId", "")).startswith("igw-"):
+            kind = _kind(ctx, subnet, route)
+            if kind == "public":
                 return "public"
-            if route.get("NatGatewayId"):
+            if kind.startswith("nat-"):
                 return "outbound"
     return "isolated"
+
+
+def _kind(ctx: Context, subnet: Resource, route: Mapping[str, Any]) -> str:
+    """What a route of a subnet leads to: local, public, service, nothing, or a NAT gateway or peering by its id."""
+    if route.get("State") == "blackhole":
+        return "nothing"
+    gateway = str(route.get("GatewayId") or "")
+    if gateway == "local":
+        return "local"
+    if route.get("NatGatewayId"):
+        nat = str(route["NatGatewayId"])
+        return nat if _translates(ctx, subnet, nat) else "nothing"
+    if route.get("VpcPeeringConnectionId"):
+        return str(route["VpcPeeringConnectionId"])
+    if gateway.startswith("vpce-") and route.get("DestinationPrefixListId"):
+        return "service"
+    if gateway.startswith("igw-"):
+        held = ctx.estate.find("aws.ec2.internet_gateway", gateway, subnet)
+        bonds = held.record.get("Attachments", []) if held else None
+        vpc = subnet.record.get("VpcId")
+        return (
+            "public"
+            if bonds is None or any(each.get("VpcId") == vpc for each in bonds)
+            else "nothing"
+        )
+    return "nothing"
+
+
+def _translates(ctx: Context, subnet: Resource, id_: object) -> bool:
+    """Whether a NAT gateway leads to the internet; one that was not read is taken to."""
+    nat = ctx.estate.find("aws.ec2.nat_gateway", id_, subnet)
+    if nat is None:
+        return True
+    if nat.record.get("State", "available") != "available":
+        return False
+    if nat.record.get("ConnectivityType", "public") != "public":
+        return False
+    home = ctx.estate.find("aws.ec2.subnet", nat.record.get("SubnetId"), nat)
+    table = route_table(ctx, home) if home else None
+    return (
+        home is None
+        or table is None
+        or any(
+            str(route.get("GatewayId", "")).startswith("igw-")
+            and _kind(ctx, home, route) == "public"
+            for route in table.record.get("Routes", [])
+        )
+    )
+
+
+def unreachable(ctx: Context, subnet: Resource | None) -> bool:
+    """Whether no public address in a subnet can be reached: it is known where its routes lead, and not to a gateway."""
+    return (
+        subnet is not None
+        and route_table(ctx, subnet) is not None
+        and reach_of(ctx, subnet) != "public"
+    )
+
+
+def _routes(ctx: Context, table: Resource) -> list[tuple[Any, Mapping[str, Any]]]:
+    """(IPv4 network, route) of a table, in the order in which they are tried."""
+    ranked: list[tuple[int, int, int, Any, Mapping[str, Any]]] = []
+    for order, route in enumerate(table.record.get("Routes", [])):
+        nets = [network_of(route.get("DestinationCidrBlock"))]
+        listed = ctx.estate.find(
+            "aws.ec2.managed_prefix_list", route.get("DestinationPrefixListId"), table
+        )
+        if listed is not None:
+            nets = [network_of(each.get("Cidr")) for each in listed.record.get("Entries", [])]
+        late = 2 if route.get("Origin") == "EnableVgwRoutePropagation" else int(listed is not None)
+        ranked += [
+            (-net.prefixlen, late, order, net, route)
+            for net in nets
+            if net is not None and net.version == 4
+        ]
+    return [(net, route) for *_, net, route in sorted(ranked, key=lambda row: row[:3])]
+
+
+def _served(
+    net: Any, routes: Sequence[tuple[Any, str]], good: Collection[str]
+) -> tuple[list[Any], list[Any]]:
+    """(parts of a network that the routes lead to something good, the other parts)."""
+    left: list[Any] = [net]
+    yes: list[Any] = []
+    no: list[Any] = []
+    for prefix, kind in routes:
+        rest: list[Any] = []
+        for part in left:
+            if not part.overlaps(prefix):
+                rest.append(part)
+                continue
+            inside = part if part.subnet_of(prefix) else prefix
+            (yes if kind in good else no).append(inside)
+            if inside != part:
+                rest += part.address_exclude(prefix)
+        left = rest
+    return yes, no + left
+
+
+def peers_of(ctx: Context, vpc: str, near: Resource) -> Iterator[tuple[str, list[Any]]]:
+    """(id of an active peering connection, the IPv4 networks on its other side) of a VPC."""
+    for each in ctx.estate.of("aws.ec2.vpc_peering_connection"):
+        sides = [each.record.get(key) or {} for key in ("RequesterVpcInfo", "AccepterVpcInfo")]
+        if (each.record.get("Status") or {}).get("Code") not in (None, "active"):
+            continue
+        for mine, other in (sides, sides[::-1]):
+            if mine.get("VpcId") == vpc and ctx.key("aws.ec2.vpc", other.get("VpcId"), near):
+                cidrs = [one.get("CidrBlock") for one in other.get("CidrBlockSet", [])]
+                nets = [network_of(one) for one in cidrs or [other.get("CidrBlock")]]
+                yield each.id, [net for net in nets if net is not None and net.version == 4]
+
+
+def cidrs_of(vpc: Mapping[str, Any]) -> list[str]:
+    """The IPv4 blocks of a VPC."""
+    held = vpc.get("CidrBlockAssociationSet")
+    listed = (
+        [str(each["CidrBlock"]) for each in held if each.get("CidrBlock")]
+        if isinstance(held, list)
+        else []
+    )
+    return listed or [str(vpc.get("CidrBlock"))]
+
+
+# ---------------------------------------------------------------------------------------------- ways
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What stands between a subnet and others at AWS and not at the target: so it narrows the groups there.
+
+    `acl`: its access list, where narrow. `table`: its route table, where networks that the router of
+    the target reaches are not reached (`barred_out`) or not answered (`barred_in`). `nats`: each NAT
+    gateway that its routes name, with the access list of the subnet it is in, where narrow;
+    `nat_only`: only the protocols that AWS's gateway passes shall pass.
+    """
+
+    acl: Resource | None = None
+    table: Resource | None = None
+    barred_in: tuple[Any, ...] = ()
+    barred_out: tuple[Any, ...] = ()
+    nats: tuple[tuple[str, Resource | None], ...] = ()
+    nat_only: bool = False
+    routes: tuple[tuple[Any, str], ...] = ()
+    home: Any = None
+
+    @property
+    def role(self) -> str:
+        """Its name by the keys of what makes it narrow, which no tag moves; "" where nothing does."""
+        parts = [f"in {self.acl.key}"] if self.acl else []
+        if self.table:
+            parts.append(f"by {self.table.key}")
+        lists = [f"{nat} in {acl.key}" for nat, acl in self.nats if acl]
+        if lists:
+            parts.append(f"from {self.home} through {' and '.join(lists)}")
+        if self.nat_only:
+            parts.append("translated")
+        return " ".join(parts)
+
+
+def way_of(ctx: Context, subnet: Resource | None) -> Way:
+    """The way out of and into a subnet."""
+    if subnet is None:
+        return Way()
+    acl = access_list(ctx, subnet)
+    own_list = None if open_both_ways(acl) else acl
+    table = route_table(ctx, subnet)
+    vpc = ctx.estate.find("aws.ec2.vpc", subnet.record.get("VpcId"), subnet)
+    if table is None or vpc is None:
+        return Way(own_list)
+    routes = tuple((net, _kind(ctx, subnet, route)) for net, route in _routes(ctx, table))
+    barred: list[Any] = []
+    known: list[Any] = list(_PRIVATE)
+    if any(kind == "local" for _, kind in routes):
+        for own in map(network_of, cidrs_of(vpc.record)):
+            if own is not None and any(net.overlaps(own) for net, _ in routes):
+                barred += _served(own, routes, {"local"})[1]
+                known.append(own)
+    for id_, nets in peers_of(ctx, vpc.id, subnet):
+        known += nets
+        for net in nets:
+            barred += _served(net, routes, {id_})[1]
+    reach = reach_of(ctx, subnet)
+    stopped: list[Any] = []
+    deaf: list[Any] = []
+    nats: list[tuple[str, Resource | None]] = []
+    if reach != "isolated":
+        whole = ipaddress.IPv4Network("0.0.0.0/0")
+        used = sorted({kind for _, kind in routes if kind.startswith("nat-")})
+        stopped = _served(whole, routes, {"public", "service", *used})[1]
+        if reach == "public":
+            deaf = _served(whole, routes, {"public", "service"})[1]
+        for id_ in used:
+            gateway = ctx.estate.find("aws.ec2.nat_gateway", id_, subnet)
+            home = gateway and ctx.estate.find(
+                "aws.ec2.subnet", gateway.record.get("SubnetId"), gateway
+            )
+            beyond = route_table(ctx, home) if home else None
+            if home and beyond:
+                onward = [(net, _kind(ctx, home, route)) for net, route in _routes(ctx, beyond)]
+                for part in _served(whole, routes, {id_})[0]:
+                    stopped += _served(part, onward, {"public"})[1]
+            acl = access_list(ctx, home)
+            nats.append((id_, None if open_both_ways(acl) else acl))
+    out = tuple(ipaddress.collapse_addresses([*barred, *_public(stopped, known)]))
+    into = tuple(ipaddress.collapse_addresses([*barred, *_public(deaf, known)]))
+    return Way(
+        own_list, table if out or into else None, into, out, tuple(nats),
+        bool(nats) and nat_protocols(ctx, vpc) == "refuse", routes, network_of(subnet.record.get("CidrBlock")),
+    )  # fmt: skip
+
+
+def _public(nets: Iterable[Any], known: Iterable[Any]) -> list[Any]:
+    """The parts of networks that are the internet's: a private one that no route leads to is nowhere."""
+    others = [(each, "known") for each in sorted(known, key=lambda net: -net.prefixlen)]
+    return [part for net in nets for part in _served(net, others, {"known"})[1]]
+
+
+def nat_protocols(ctx: Context, vpc: Resource) -> str:
+    """Whether what no NAT gateway of AWS passes may pass the router: `admit` or `refuse`."""
+    return ctx.decide(
+        vpc.key, "nat-protocols", text("May servers behind the NAT gateways of {name} send more than TCP, UDP and ICMP to the internet?", name=vpc.name),
+        (
+            Option("admit", "Yes, as their groups say", "The router translates every protocol; AWS's NAT gateway drops all but these three."),
+            Option("refuse", "No", "Groups behind NAT gateways get a form of their own that names the three protocols."),
+        ),
+        "admit", "Hardly anything else is sent to the internet, and groups stay as short as they are.",
+    )  # fmt: skip
+
+
+def along(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], set[str]]:
+    """(an opening as a way leaves it, by what it was cut: `acl`, `routes`, `nat`)."""
+    cut: set[str] = set()
+    kept = [opening]
+    for part, name in ((_by_routes, "routes"), (_by_list, "acl"), (_by_nat, "nat")):
+        after: list[Opening] = []
+        for each in kept:
+            left, less = part(each, way, vpc)
+            after += left
+            if less:
+                cut.add(name)
+        kept = after
+    return list(dict.fromkeys(kept)), cut
+
+
+def _by_routes(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
+    barred = way.barred_out if opening.direction == "egress" else way.barred_in
+    net: Any = network_of(opening.peer)
+    if net is None:
+        own = [each for each in map(network_of, vpc) if each is not None]
+        met = any(each.version == 4 and each.overlaps(bar) for each in own for bar in barred)
+        return ([] if met else [opening]), met
+    if net.version == 6 or not any(net.overlaps(bar) for bar in barred):
+        return [opening], False
+    _, left = _served(net, [(bar, "barred") for bar in barred], {"barred"})
+    return [replace(opening, peer=str(each)) for each in ipaddress.collapse_addresses(left)], True
+
+
+def _by_list(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
+    return ([opening], False) if way.acl is None else narrowed(opening, way.acl, vpc)
+
+
+def _by_nat(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
+    """What goes out through a NAT gateway also passes the list of its subnet, in and out."""
+    net = network_of(opening.peer)
+    lists = [(id_, acl) for id_, acl in way.nats if acl or way.nat_only]
+    if opening.direction == "ingress" or net is None or net.version == 6 or not lists:
+        return [opening], False
+    kept: list[Opening] = []
+    less = False
+    for id_, acl in lists:
+        asked = [replace(opening, peer=str(each)) for each in _served(net, way.routes, {id_})[0]]
+        if opening.protocol == "any":
+            less = less or bool(asked)
+            asked = [replace(each, protocol=kind) for each in asked for kind in _SPLIT[4]]
+        known = [each for each in asked if each.protocol in _SPLIT[4]]
+        less = less or len(known) != len(asked)
+        out = known if acl is None else _merged([o for e in known for o in _twice(e, acl, way)])
+        less = less or sum(map(_size, out)) != sum(map(_size, known))
+        kept += out
+    if not less:
+        return [opening], False
+    _, past = _served(net, way.routes, {id_ for id_, _ in lists})
+    rest = [replace(opening, peer=str(each)) for each in ipaddress.collapse_addresses(past)]
+    return [*rest, *_merged(kept)], True
+
+
+def _twice(opening: Opening, acl: Resource, way: Way) -> Iterator[Opening]:
+    """What passes the list of a NAT gateway's subnet towards the gateway and out again, with its answers."""
+    if way.home is None:
+        return
+    for part in passed([_box(opening, _net(opening))], acl, True):
+        for piece in passed([replace(part, net=way.home)], acl, False):
+            if piece.net != way.home or way.home not in _answered(piece, acl, False):
+                continue
+            for answered in _answered(replace(piece, net=part.net), acl, True):
+                yield from _openings(opening, replace(piece, net=answered))
+
+
+def _net(opening: Opening) -> Net:
+    return ipaddress.ip_network(opening.peer)
 
 
 # -------------------------------------------------------------------------------------- access lists
@@ -127,13 +440,24 @@ def passed(boxes: Sequence[Box], acl: Resource, egress: bool) -> list[Box]:
         rest: list[Box] = []
         for box in left:
             inside, outside = _cut(box, protocol_of(entry.get("Protocol")), first, last, net)
-            if entry.get("RuleAction") == "allow":
+            if entry.get("RuleAction") != "allow":
+                rest += outside
+            elif _one_code(entry):
+                # An ACL tells codes apart, a box does not: what is allowed for one code stays refused.
+                rest.append(box)
+            else:
                 out += inside
-            rest += outside
+                rest += outside
         left = rest
         if not left:
             break
     return out
+
+
+def _one_code(entry: Mapping[str, Any]) -> bool:
+    return (entry.get("IcmpTypeCode") or {}).get("Code", -1) not in (-1, None) and protocol_of(
+        entry.get("Protocol")
+    ) in ("icmp", "ipv6-icmp")
 
 
 def _ports(entry: Mapping[str, Any]) -> tuple[int, int]:
@@ -152,9 +476,9 @@ def _cut(box: Box, protocol: str, first: int, last: int, net: Net) -> tuple[list
     if protocol != "any" and box.protocol == "any":
         inside: list[Box] = []
         outside: list[Box] = []
-        for each in _SPLIT:
+        for each in _SPLIT[box.net.version]:
             a, b = _cut(
-                replace(box, protocol=each, first=0, last=255 if each == "icmp" else 65535),
+                replace(box, protocol=each, first=0, last=255 if "icmp" in each else 65535),
                 protocol,
                 first,
                 last,
@@ -204,10 +528,18 @@ def _narrow(opening: Opening, acl: Resource, egress: bool, net: Net) -> tuple[li
     forward = passed([box], acl, egress)
     out: list[Opening] = []
     for part in forward:
-        out += [
-            _opening(opening, replace(part, net=answered))
-            for answered in _answered(part, acl, egress)
-        ]
+        nets = _answered(part, acl, egress)
+        for answered in nets:
+            out += _openings(opening, replace(part, net=answered))
+        if part.protocol == "any":
+            # Answers of one protocol that are denied do not stop those of another.
+            unanswered = _served(part.net, [(each, "answered") for each in nets], {"answered"})[1]
+            for kind in _SPLIT[part.net.version]:
+                last = 255 if "icmp" in kind else 65535
+                for each in unanswered:
+                    box = replace(part, protocol=kind, first=0, last=last, net=each)
+                    for answered in _answered(box, acl, egress):
+                        out += _openings(opening, replace(box, net=answered))
     return _merged(out), sum(_size(o) for o in _merged(out)) != _size(
         opening if network_of(opening.peer) else replace(opening, peer=str(net))
     )
@@ -245,33 +577,33 @@ def _box(opening: Opening, net: Net) -> Box:
     )
 
 
-def _opening(old: Opening, box: Box) -> Opening:
+def _openings(old: Opening, box: Box) -> list[Opening]:
+    """A box as the target can say it: one ICMP type a rule, and no bound of 0, which is never sent."""
+    kept = replace(old, protocol=box.protocol, peer=str(box.net))
     if box.protocol in ("icmp", "ipv6-icmp"):
-        everything = (box.first, box.last) == (0, 255)
-        return replace(
-            old,
-            protocol=box.protocol,
-            first=None if everything else box.first,
-            last=old.last if not everything else None,
-            peer=str(box.net),
-        )
-    everything = (box.first, box.last) == (0, 65535)
-    return replace(
-        old,
-        protocol=box.protocol,
-        first=None if everything else box.first,
-        last=None if everything else box.last,
-        peer=str(box.net),
-    )
+        if (box.first, box.last) == (0, 255):
+            return [replace(kept, first=None, last=None)]
+        if old.protocol == box.protocol and old.first is not None:
+            return [kept]
+        return [
+            replace(kept, first=kind, last=None)
+            for kind in _SAID[box.protocol]
+            if box.first <= kind <= box.last
+        ]
+    if (box.first, box.last) == (0, 65535):
+        return [replace(kept, first=None, last=None)]
+    if box.last == 0:
+        return []
+    return [replace(kept, first=max(box.first, 1), last=box.last)]
 
 
 def _size(opening: Opening) -> int:
     net = network_of(opening.peer)
-    ports = (
-        65536
-        if opening.first is None
-        else (opening.last if opening.last is not None else opening.first) - opening.first + 1
-    )
+    ports = 65536
+    if opening.first is not None:
+        icmp = opening.protocol in ("icmp", "ipv6-icmp")
+        last = opening.first if icmp or opening.last is None else opening.last
+        ports = last - opening.first + 1
     scale = {"any": 4}.get(opening.protocol, 1)
     return (net.num_addresses if net else 1) * ports * scale
 
@@ -346,15 +678,26 @@ def _permission(
             )
             continue
         peers.append((other.key, 4, each.get("Description", "")))
+    if protocol == "0":
+        yield (
+            f"{member}.IpProtocol",
+            "Protocol 0 alone cannot be said: it means every protocol at the target; it is refused.",
+        )
+        return
     for peer, family, why in peers:
+        if protocol == ("ipv6-icmp" if family == 4 else "icmp"):
+            yield (
+                f"{member}.IpProtocol",
+                f"IPv{family} does not carry {protocol}; the target refuses such a rule, and nothing needs it.",
+            )
+            continue
         for ranged in _ranges(protocol, first, last):
             if isinstance(ranged, str):
                 yield f"{member}.FromPort", ranged
             else:
-                kind = "ipv6-icmp" if protocol == "icmp" and family == 6 else protocol
                 yield Opening(
                     direction,
-                    kind,
+                    protocol,
                     ranged[0],
                     ranged[1],
                     peer,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.network import Binding, PublicAddress
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
+from toolkit.rules._paths import unreachable
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -60,6 +61,19 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "address-unused", "info", text("{ip} is bound to nothing and is billed.", ip=address)
         )
         yield Disposition("retire", "Bound to nothing.")
+        return
+    place = interface and ctx.estate.find(
+        "aws.ec2.subnet", interface.record.get("SubnetId"), interface
+    )
+    if interface is not None and unreachable(ctx, place):
+        yield Loss(
+            "NetworkInterfaceId",
+            text(
+                "{ip} ends: no route of the subnet it is in leads to an internet gateway, so nobody reaches it.",
+                ip=address,
+            ),
+        )
+        yield Disposition("retire", "Nobody reaches it.")
         return
     name = source.name if source.name != source.id else ""
     yield PublicAddress(

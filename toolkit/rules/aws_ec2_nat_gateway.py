@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._paths import nat_protocols
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -54,6 +55,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "Firewalls of others change at their pace.",
             lead_days=21,
             role="communication",
+        )
+    network = ctx.estate.find("aws.ec2.vpc", record.get("VpcId"), source)
+    if network is not None and nat_protocols(ctx, network) == "admit":
+        yield Loss(
+            "ConnectivityType",
+            "It drops all but TCP, UDP and ICMP; the router lets pass what the groups do.",
         )
     yield Disposition("absorbed", "The router translates addresses itself.", into=vpc or "")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.network import Binding, Port, PublicAddress
 from toolkit.outcomes import Disposition, Loss, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._paths import unreachable
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -72,9 +73,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     yield Port(
         origin=source.key, name=f"{name}-{device}" if device else name, subnet=subnet, addresses=(*([primary] if primary else []), *sorted(others)),
         firewalls=tuple(key for each in record.get("Groups", []) if (key := ctx.key("aws.ec2.security_group", each.get("GroupId"), source))),
-        forwards=record.get("SourceDestCheck") is False, public=bool(public) and held is None,
+        forwards=record.get("SourceDestCheck") is False, public=bool(public) and held is None and not unreachable(ctx, ctx.estate.by_key[subnet]),
     )  # fmt: skip
-    if public and held is None:
+    if public and held is None and unreachable(ctx, ctx.estate.by_key[subnet]):
+        yield Loss(
+            "Association.PublicIp",
+            text(
+                "The public address {ip} ends: no route of its subnet leads to an internet gateway, so nobody reaches it.",
+                ip=public,
+            ),
+        )
+    elif public and held is None:
         yield PublicAddress(
             origin=source.key, role="address", name=f"{name}-public", port=source.key
         )

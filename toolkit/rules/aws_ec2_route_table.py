@@ -28,6 +28,23 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         for s in ctx.estate.where("aws.ec2.subnet", "VpcId", str(source.record.get("VpcId")))
         if (t := route_table(ctx, s)) is not None and t.key == source.key
     ]
+    live = [r for r in source.record.get("Routes", []) if r.get("State") != "blackhole"]
+    if not any(r.get("DestinationCidrBlock") == "0.0.0.0/0" for r in live):
+        some = sorted(
+            str(r["DestinationCidrBlock"])
+            for r in live
+            if r.get("DestinationCidrBlock")
+            and (r.get("NatGatewayId") or str(r.get("GatewayId", "")).startswith("igw-"))
+        )
+        if some and users:
+            yield Loss(
+                "Routes.DestinationCidrBlock",
+                text(
+                    "It leads to {nets} on the internet and has no default route: its subnets get no way out.",
+                    nets=", ".join(some),
+                ),
+                "major",
+            )
     for route in source.record.get("Routes", []):
         to = (
             route.get("DestinationCidrBlock")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from toolkit.intents.network import Firewall, Opening
 from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._groups import balancer_subnets, form, label, lists_of_members
-from toolkit.rules._paths import narrowed, openings_of
+from toolkit.rules._groups import balancer_subnets, label, ways_of_members
+from toolkit.rules._paths import Way, along, cidrs_of, openings_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -46,25 +46,21 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             openings += _through_balancers(each, source, ctx)
         else:
             yield Loss(each[0], each[1], "minor" if "port 0" in each[1] else "major")
-    for acl in lists_of_members(ctx, source, members):
-        kept, cut = list(openings), False
-        if acl is not None:
-            kept = []
-            for each in openings:
-                parts, less = narrowed(each, acl, _cidrs(vpc.record))
-                kept += parts
-                cut = cut or less
-            if cut:
-                yield Loss(
-                    "IpPermissions.IpRanges.CidrIp",
-                    text(
-                        "In subnets under the access list {acl} it lets less pass, as that list denies.",
-                        acl=acl.name,
-                    ),
-                )
-        yield Firewall(
-            origin=source.key, role=form(acl), name=f"{name}-{label(acl)}" if acl else name, network=vpc.key, description=record.get("Description", ""), openings=tuple(kept), label=label(acl),
+    forms: dict[str, Firewall] = {}
+    for way in ways_of_members(ctx, source, members):
+        kept, cut = [], set()
+        for each in openings:
+            parts, less = along(each, way, cidrs_of(vpc.record))
+            kept += parts
+            cut |= less
+        yield from _losses(way, cut)
+        # A way that takes nothing from this group needs no form of its own.
+        role, said = (way.role, label(way)) if cut else ("", "")
+        forms[role] = Firewall(
+            origin=source.key, role=role, name=f"{name}-{said}" if said else name, network=vpc.key,
+            description=record.get("Description", ""), openings=tuple(kept), label=said,
         )  # fmt: skip
+    yield from forms.values()
     world = sorted(
         {
             _port(each)
@@ -85,14 +81,32 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
 
 
-def _cidrs(record: Mapping[str, Any]) -> list[str]:
-    held = record.get("CidrBlockAssociationSet")
-    listed = (
-        [str(each["CidrBlock"]) for each in held if each.get("CidrBlock")]
-        if isinstance(held, list)
-        else []
-    )
-    return listed or [str(record.get("CidrBlock"))]
+def _losses(way: Way, cut: set[str]) -> Iterator[Loss]:
+    if way.acl and "acl" in cut:
+        yield Loss(
+            "IpPermissions.IpRanges.CidrIp",
+            text(
+                "In subnets under the access list {acl} it lets less pass, as that list denies.",
+                acl=way.acl.name,
+            ),
+        )
+    if way.table and "routes" in cut:
+        yield Loss(
+            "IpPermissions.IpRanges.CidrIp",
+            text(
+                "In subnets of the route table {table} it lets less pass, as no route leads to {nets}.",
+                table=way.table.name,
+                nets=", ".join(map(str, sorted({*way.barred_in, *way.barred_out}))),
+            ),
+        )
+    if way.nats and "nat" in cut:
+        yield Loss(
+            "IpPermissionsEgress.IpRanges.CidrIp",
+            text(
+                "Behind {nats} it lets less pass, as a NAT gateway and the access list of its subnet do.",
+                nats=", ".join(nat for nat, _ in way.nats),
+            ),
+        )
 
 
 def _port(each: Opening) -> str:

@@ -10,6 +10,7 @@ from toolkit.intents.compute import Files, Fleet, KeyPair, Server, Volume
 from toolkit.outcomes import Disposition, Loss, Task, text
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
+from toolkit.targets.cloudtemple._firewall import host_firewall
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -74,6 +75,7 @@ def server(intent: Server, t: Target) -> Iterator[object]:
     yield from made
     if not any(isinstance(each, Node) for each in made):
         return
+    yield from host_firewall(intent, t)
     for number, key in enumerate(intent.ports, start=1):
         home = t.ctx.estate.by_key[key]
         vpc = t.ctx.estate.find("aws.ec2.subnet", home.record.get("SubnetId"), home)

@@ -125,7 +125,7 @@ def firewall(intent: Firewall, t: Target) -> Iterator[object]:
         "replatform",
         "A firewall on each host instead of a group on each port.",
         way_out="nftables by Ansible",
-        work="Roll it out before the servers get addresses.",
+        work="Roll out firewall/<server>.yaml, which lies beside the stack of the servers, before they get addresses.",
     )
 
 

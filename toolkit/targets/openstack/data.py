@@ -10,7 +10,7 @@ from toolkit.intents.data import Bucket, Cache, Cluster, Database, Pool, Registr
 from toolkit.outcomes import Disposition, Loss, Option, Task, text
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
-from toolkit.targets.openstack.network import groups_on
+from toolkit.targets.openstack.network import guarded
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -269,10 +269,16 @@ def _servers(
             type="openstack.networking.Port", origin=intent.origin, role=f"port-{number}", tier="data", topic="databases",
             props={
                 "name": name, "network_id": network.props.get("network_id") if network else None,
-                "fixed_ips": [{"subnet_id": t.out(subnet)}], "security_group_ids": groups_on(t, intent.groups, subnet), "admin_state_up": True,
+                "fixed_ips": [{"subnet_id": t.out(subnet)}], **guarded(t, intent.groups, subnet), "admin_state_up": True,
             }, units={"ports": 1},
         )  # fmt: skip
         yield port
+        if "no_security_groups" in port.props:
+            yield Loss(
+                "VpcSecurityGroups",
+                "None of its groups is planned: nothing passes until one is set.",
+                "major",
+            )
         boot: dict[str, Any] = {"image_id": image}
         units: dict[str, float] = {
             "instances": 1,

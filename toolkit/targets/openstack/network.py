@@ -20,7 +20,7 @@ from toolkit.intents.network import (
 from toolkit.outcomes import Loss, Option, text
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
-from toolkit.rules._groups import form, narrow_list
+from toolkit.rules._paths import way_of
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -246,7 +246,7 @@ def link(intent: Link, t: Target) -> Iterator[object]:
         if (
             each.network == intent.near
             and each.origin != near_open.origin
-            and each.reach == near_open.reach
+            and (each.reach == "isolated") == (near_open.reach == "isolated")
             and t.node(each.origin)
         ):
             yield Node(
@@ -274,13 +274,20 @@ def firewall(intent: Firewall, t: Target) -> Iterator[object]:
 
 def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
     """Every opening of every group of one network, each once, under a name made of what it says."""
+    forwarding = _forwarding(t, intent.origin)
     for held in t.all(Firewall):
         if held.network != intent.origin:
             continue
         seen: set[str] = set()
         for each in held.openings:
             peers: list[tuple[str, str, dict[str, Any]]] = []
-            if "|" in each.peer:
+            if each.peer in forwarding:
+                # Neutron counts the foreign addresses that a member may send from as members.
+                peers = [
+                    (slug(address), slug(address), {"remote_ip_prefix": f"{address}/32"})
+                    for address in forwarding[each.peer]
+                ]
+            elif "|" in each.peer:
                 peers = [
                     (f"{f.origin}#{f.role}", slug(f"{'from' if each.direction == 'ingress' else 'to'}-{f.name}"), {"remote_group_id": Out(f.origin, f.role)})
                     for f in t.intents.get(each.peer, ()) if isinstance(f, Firewall)
@@ -317,20 +324,42 @@ def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
                 )  # fmt: skip
 
 
+def _forwarding(t: Target, network_: str) -> dict[str, list[str]]:
+    """Groups with a member that passes on the traffic of others -> the addresses of their members."""
+    whole = t.intent(network_, Network)
+    if whole is None or not whole.keep:
+        return {}
+    keys = {key for each in t.all(Port) if each.forwards for key in each.firewalls}
+    return {
+        key: sorted(
+            {address for each in t.all(Port) if key in each.firewalls for address in each.addresses}
+        )
+        for key in keys
+    }
+
+
 def _plain(words: str) -> str:
     return " ".join(words.split())[:200]
 
 
 def groups_on(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> list[Out]:
-    """The groups for a port in a subnet: of each group the form for that subnet's access list."""
-    place = t.ctx.estate.by_key.get(subnet_key or "")
-    role = form(narrow_list(t.ctx, place))
+    """The groups for a port in a subnet: of each group the form for that subnet's way, else the plain one.
+
+    A group has a form for every narrow way in its VPC that takes something from it.
+    """
+    role = way_of(t.ctx, t.ctx.estate.by_key.get(subnet_key or "")).role
     found: list[Out] = []
     for key in keys:
-        out = t.out(key, role)
+        out = t.out(key, role) or t.out(key)
         if out is not None:
             found.append(out)
     return found
+
+
+def guarded(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> dict[str, Any]:
+    """The groups of a port, or that it has none: what is left open, clouds fill with a group of their own."""
+    groups = groups_on(t, keys, subnet_key)
+    return {"security_group_ids": groups} if groups else {"no_security_groups": True}
 
 
 def port(intent: Port, t: Target) -> Iterator[object]:
@@ -347,17 +376,14 @@ def port(intent: Port, t: Target) -> Iterator[object]:
     ]
     if not intent.addresses:
         fixed = [{"subnet_id": t.out(intent.subnet)}]
-    groups = groups_on(t, intent.firewalls, intent.subnet)
     props: dict[str, Any] = {
         "name": intent.name,
         "network_id": place.props["network_id"],
         "fixed_ips": fixed,
         "admin_state_up": True,
+        **guarded(t, intent.firewalls, intent.subnet),
     }
-    if groups:
-        props["security_group_ids"] = groups
-    else:
-        props["no_security_groups"] = True
+    if "no_security_groups" in props:
         yield Loss(
             "Groups.GroupId",
             "None of its groups is planned: nothing passes until one is set.",
@@ -368,7 +394,9 @@ def port(intent: Port, t: Target) -> Iterator[object]:
         yield Loss(
             "SourceDestCheck",
             text(
-                "It may pass on traffic of {cidrs}; groups that name its own group then admit those addresses too.",
+                "It may pass on traffic of {cidrs}; groups that name one of its groups name the addresses of its servers instead, and fleets and databases in it are added by hand."
+                if whole.keep
+                else "It may pass on traffic of {cidrs}; groups that name its own group then admit those addresses too.",
                 cidrs=", ".join(whole.cidrs),
             ),
             "major",
