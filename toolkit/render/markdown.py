@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from toolkit.messages import tell
+from toolkit.render.summary import MEANING, RANK, Teller, decimal, duration, summary, teller
 
-Teller = Callable[..., str]
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~"})
 MOST_NAMED = 12
+MOST_LOSSES = 10
 
 
 def md(text: object) -> str:
@@ -30,13 +30,23 @@ def plan_markdown(plan: Mapping[str, Any]) -> bytes:
 
 
 def _lines(plan: Mapping[str, Any]) -> Iterator[str]:
-    language = plan["header"]["language"]
+    t = teller(plan)
+    told = summary(plan)
+    yield from _page(plan, told, t)
+    yield from _decided(told, t)
+    yield from _people(plan, t)
+    yield from _applications(plan, t)
+    yield from _waves(plan, told, t)
+    yield from _cost(plan, told, t)
+    yield from _decisions(told, t)
+    yield from _findings(plan, t)
+    yield from _rewire(plan, t)
+    yield from _gaps(plan, t)
+    yield from _resources(plan, t)
 
-    def t(message: Any, **args: Any) -> str:
-        return tell(
-            {"msg": message, "args": args} if isinstance(message, str) else message, language
-        )
 
+def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    """What a director reads: what, how much, what is lost, how long, what is in the way."""
     target, totals, cost, source = (
         plan["header"]["target"],
         plan["totals"],
@@ -46,118 +56,107 @@ def _lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {t('The way out of AWS, to {product}', product=md(target['product']))}"
     yield ""
     yield t(
-        "{read} resources were read in {accounts} accounts and {regions} regions. {planned} of them become {creates} resources in {stacks} stacks; {explained} are explained below. {gaps} things could not be read.",
-        read=totals["read"], accounts=len(source["accounts"]), regions=len([r for r in source["regions"] if r != "global"]),
-        planned=totals["planned"], creates=totals["creates"], stacks=totals["stacks"], explained=totals["explained"], gaps=totals["gaps"],
+        "{read} resources were read. {planned} become {creates} resources in {stacks} stacks; each of the other {explained} has its reason below.",
+        read=totals["read"], planned=totals["planned"], creates=totals["creates"], stacks=totals["stacks"], explained=totals["explained"],
     )  # fmt: skip
     yield ""
-    yield f"| {t('what')} | {t('how much')} |"
+    yield f"| {t('In short')} | |"
     yield "|---|---|"
+    severe = totals["by_severity"].get("blocker", 0) + totals["by_severity"].get("major", 0)
+    lead = told["lead"]
     for name, value in (
-        (t("target"), f"{md(target['product'])}, {md(target['region'])}"),
-        (t("applications and waves"), f"{totals['applications']}, {totals['waves']}"),
-        (t("list price a month, excluding tax"), _price(cost, t)),
-        (t("decisions to take or confirm"), totals["decisions"]),
-        (
-            t("losses"),
-            ", ".join(
-                f"{n} {t(s)}"
-                for s, n in sorted(totals["by_severity"].items(), key=lambda p: _RANK[p[0]])
-            )
-            or "0",
-        ),
-        (t("findings"), totals["findings"]),
-        (t("not read"), totals["gaps"]),
-    ):
-        yield f"| {name} | {value} |"
+        (t("From"), f"AWS: {', '.join(md(a) for a in source['accounts'][:MOST_NAMED])}; {', '.join(md(r) for r in source['regions'])}"),
+        (t("To"), ", ".join(md(each) for each in (target["product"], target["region"], target["project"]) if each)),
+        (t("What moves"), t("{n} applications in {waves} waves; {rewire} places in them still name AWS.", n=totals["applications"], waves=totals["waves"], rewire=totals["rewire"])),
+        (t("What it costs a month"), f"**{decimal(cost['total_month'], 0, t)} {cost['currency']}**. {t('List price, excluding tax.')} " + (t("At least: {n} items have no price in the catalogue.", n=cost["unpriced"]) if cost["unpriced"] else "")),
+        (t("What is lost"), f"**{severe}** {t('major losses')}. " + t("{blockers} stand in the way; {minor} more are minor.", blockers=totals["by_severity"].get("blocker", 0), minor=totals["by_severity"].get("minor", 0))),
+        (t("What must be decided"), f"**{totals['decisions']}** {t('choices')}. " + t("Each has a default; {n} answers cover all of them.", n=len(told["decisions"]))),
+        (t("How long"), f"**{told['days']}** {t('days at least')}. "
+         + (t("The longest lead time: {what}, {days} days.", what=md(t(lead["title"])), days=lead["lead_days"]) + " " if lead and lead["lead_days"] else "")
+         + (t("The longest interruption: {time}.", time=duration(told["longest_window"]["minutes"], t)) if told["longest_window"] else "")),
+        (t("What is not known"), f"**{totals['gaps']}** {t('gaps')}. " + t("Things in AWS that could not be read; {unknown} steps have no known length.", unknown=told["unknown"])),
+    ):  # fmt: skip
+        yield f"| {name} | {value.strip()} |"
     yield ""
-    yield f"| {t('disposition')} | {t('resources')} |"
-    yield "|---|---|"
-    for kind, number in totals["by_disposition"].items():
-        yield f"| {t(kind)} | {number} |"
+    yield f"| {t('What becomes of everything')} | {t('resources')} | |"
+    yield "|---|--:|---|"
+    for kind, number in sorted(totals["by_disposition"].items(), key=lambda p: (-p[1], p[0])):
+        yield f"| {t(kind)} | {number} | {t(MEANING.get(kind, ''))} |"
     yield ""
-    yield from _blockers(plan, t)
-    yield from _quotas(plan, t)
-    yield from _decisions(plan, t)
-    yield from _findings(plan, t)
-    yield from _gaps(plan, t)
-    yield from _people(plan, t)
-    yield from _applications(plan, t)
-    yield from _waves(plan, t)
-    yield from _rewire(plan, t)
-    yield from _resources(plan, t)
-
-
-_RANK = {"blocker": 0, "major": 1, "minor": 2}
-
-
-def _price(cost: Mapping[str, Any], t: Teller) -> str:
-    return t(
-        "{total} {currency}, prices of {seen}; {unpriced} items have no price in the catalogue",
-        total=f"{cost['total_month']:.2f}", currency=cost["currency"], seen=cost.get("seen") or "?", unpriced=cost["unpriced"],
-    )  # fmt: skip
-
-
-def _blockers(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
-    rows = [
-        (item, loss)
-        for item in plan["items"]
-        for loss in item["losses"]
-        if loss["severity"] == "blocker"
-    ]
-    if rows:
+    if told["blockers"]:
         yield f"## {t('What stands in the way')}"
         yield ""
-        for item, loss in rows:
+        for item, loss in told["blockers"]:
             yield f"- {_name(item)}: {md(t(loss['reason']))}"
         yield ""
-
-
-def _quotas(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
-    asked = [q for q in plan["quotas"]["kinds"] if q["request"]]
-    if asked:
+    if told["critical"]:
+        yield f"## {t('What is dangerous today')}"
+        yield ""
+        for item, finding in told["critical"]:
+            yield f"- {_name(item)}: {md(t(finding['says']))}"
+        yield ""
+    heavy = [each for each in told["losses"] if each["severity"] != "minor"][:MOST_LOSSES]
+    if heavy:
+        yield f"## {t('The heaviest losses')}"
+        yield ""
+        for each in heavy:
+            yield f"- **{t(each['severity'])}**: {md(t(each['reason']))} ({_some([md(n) for n in each['names']], t)})"
+        yield ""
+        yield t("All of them are in losses.csv, and below with each resource.")
+        yield ""
+    if told["quotas"]:
         yield f"## {t('What the provider must raise first')}"
         yield ""
         yield f"| {t('quota')} | {t('needed')} | {t('default')} |"
-        yield "|---|---|---|"
-        for q in asked:
+        yield "|---|--:|--:|"
+        for q in told["quotas"]:
             place = f" ({md(q['place'])})" if q["place"] else ""
-            yield f"| {md(q['kind'])}{place} | {q['needed']} | {q['default']} |"
+            yield f"| {md(q['kind'])}{place} | {q['needed']} | {'?' if q['default'] is None else q['default']} |"
         yield ""
 
 
-def _decisions(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
-    names = _names(plan)
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for decision in plan["decisions"]:
-        options = ",".join(option["id"] for option in decision["options"])
-        groups.setdefault((decision["topic"], decision["chosen"], options), []).append(decision)
-    if not groups:
+def _decided(told: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    if not told["decisions"]:
         return
-    yield f"## {t('What must be decided')}"
+    yield f"## {t('What must be decided, by whom, by when')}"
     yield ""
-    yield t("The plan chose a default for each; `decisions.yaml` is where you overrule it.")
+    yield t(
+        "The plan chose a default for each. Who disagrees writes the other answer into decisions.yaml before the day; day 0 is when preparation starts."
+    )
     yield ""
-    for (topic, chosen, _), members in sorted(groups.items()):
-        first = members[0]
-        label = next(option["label"] for option in first["options"] if option["id"] == chosen)
-        yield f"- **{md(topic)}**: {md(t(first['question']))}"
-        yield f"  - {t('chosen')}: {code(chosen)}, {md(t(label))} {md(t(first['why']))}"
-        others = "; ".join(
-            f"{code(option['id'])} {md(t(option['label']))} {md(t(option['consequence']))}".strip()
-            for option in first["options"]
-            if option["id"] != chosen
-        )
-        yield f"  - {t('instead')}: {others}"
-        yield f"  - {t('for')}: {_some([md(names.get(each['subject'], each['subject'])) for each in members], t)}"
+    yield f"| {t('by day')} | {t('who')} | {t('question')} | {t('default')} |"
+    yield "|--:|---|---|---|"
+    for each in told["decisions"]:
+        who = t(each["role"]) + (f" ({md(each['who'])})" if each["who"] else "")
+        more = f" ({t('and {n} more', n=len(each['names']) - 1)})" if len(each["names"]) > 1 else ""
+        yield f"| {each['by']} ({t('wave {number}', number=each['wave'])}) | {who} | {md(t(each['first']['question']))}{more} | {md(t(each['label']))} |"
     yield ""
+
+
+def _decisions(told: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    if not told["decisions"]:
+        return
+    yield f"## {t('The decisions in full')}"
+    yield ""
+    for each in told["decisions"]:
+        first = each["first"]
+        yield f"- {md(t(first['question']))} ({code(first['topic'])})"
+        yield f"  - {t('chosen')}: {code(first['chosen'])}, {_said(t(each['label']))} {md(t(first['why']))}".rstrip()
+        for option in each["others"]:
+            yield f"  - {t('instead')}: {code(option['id'])}, {_said(t(option['label']))} {md(t(option['consequence']))}".rstrip()
+        yield f"  - {t('concerns')}: {_some([md(name) for name in each['names']], t)}"
+    yield ""
+
+
+def _said(label: str) -> str:
+    """A label as a sentence of its own."""
+    return md(label) if label.endswith((".", "?", "!")) else f"{md(label)}."
 
 
 def _findings(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
-    rank = {"critical": 0, "warning": 1, "info": 2}
     rows = sorted(
-        ((f, item) for item in plan["items"] for f in item["findings"] if f["severity"] != "info"),
-        key=lambda pair: (rank[pair[0]["severity"]], pair[0]["code"]),
+        ((f, item) for item in plan["items"] for f in item["findings"]),
+        key=lambda pair: (RANK[pair[0]["severity"]], pair[0]["code"]),
     )
     if rows:
         yield f"## {t('What was found on the way')}"
@@ -171,47 +170,72 @@ def _gaps(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
     if plan["gaps"]:
         yield f"## {t('What could not be read')}"
         yield ""
-        yield f"| {t('service')} | {t('account')} | {t('region')} | {t('because')} | |"
+        yield f"| {t('service')} | {t('account')} | {t('region')} | {t('because')} | {t('detail')} |"
         yield "|---|---|---|---|---|"
         for gap in plan["gaps"]:
-            yield f"| {md(gap['service'])} {md(gap['operation'])} | {md(gap['account'])} | {md(gap['region'])} | {t(gap['reason'])} | {md(gap['detail'])} |"
+            service = f"{md(gap['service'])} {md(gap['operation'])}".strip()
+            yield f"| {service} | {md(gap['account'])} | {md(gap['region'])} | {t(gap['reason'])} | {md(gap['detail'])} |"
         yield ""
 
 
 def _people(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
     people = {role: who for role, who in plan["header"]["people"].items() if who["name"]}
-    yield f"## {t('Who')}"
+    yield f"## {t('Who answers for what')}"
     yield ""
-    if not people:
+    if people:
+        yield f"| {t('role')} | {t('name')} | {t('contact')} |"
+        yield "|---|---|---|"
+        for role, who in people.items():
+            yield f"| {t(role)} | {md(who['name'])} | {md(who['contact'])} |"
+    else:
         yield t("Nobody is named yet: fill in `[people]` in `repatria.toml`.")
-    for role, who in people.items():
-        contact = f", {md(who['contact'])}" if who["contact"] else ""
-        yield f"- {t(role)}: {md(who['name'])}{contact}"
     yield ""
 
 
 def _applications(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    wave_of = {name: wave["number"] for wave in plan["waves"] for name in wave["applications"]}
     yield f"## {t('Applications')}"
     yield ""
-    yield f"| {t('application')} | {t('resources')} | {t('why they belong together')} |"
-    yield "|---|---|---|"
+    yield f"| {t('application')} | {t('wave')} | {t('resources')} | {t('why they belong together')} |"
+    yield "|---|--:|--:|---|"
     for app in plan["applications"]:
         reasons = ", ".join(f"{md(t(why))} ({n})" for why, n in app["reasons"].items())
-        yield f"| {md(app['name'])} | {app['members']} | {reasons} |"
+        yield f"| {md(app['name'])} | {wave_of.get(app['name'], '')} | {app['members']} | {reasons} |"
     yield ""
 
 
-def _waves(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
+def _waves(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterator[str]:
     yield f"## {t('Waves')}"
+    yield ""
+    yield t(
+        "The earliest days, when the preparation of every wave starts on day 0 and each day has at most one window."
+    )
+    yield ""
+    yield f"| {t('wave')} | {t('applications')} | {t('prepare from')} | {t('window')} | {t('interruption')} |"
+    yield "|--:|---|--:|--:|--:|"
+    for each in told["waves"]:
+        apps = ", ".join(md(name) for name in each["applications"])
+        more = (
+            f" ({t('and {n} steps of unknown length', n=each['unknown'])})"
+            if each["unknown"]
+            else ""
+        )
+        yield f"| {each['number']} | {apps} | {t('day {n}', n=each['opens'] - each['lead'])} | {t('day {n}', n=each['opens'])} | {duration(each['minutes'], t)}{more} |"
     yield ""
     for wave in plan["waves"]:
         yield f"### {t('Wave {number}', number=wave['number'])}: {', '.join(md(a) for a in wave['applications'])}"
         yield ""
-        yield f"{wave['resources']} {t('resources')}. {md(t(wave['why']))} {t('Runbook')}: [wave-{wave['number']:02}](runbooks/wave-{wave['number']:02}.md)"
+        needs = (
+            " " + t("Needs wave {numbers}.", numbers=", ".join(map(str, wave["needs"])))
+            if wave["needs"]
+            else ""
+        )
+        link = f"[{t('Runbook of wave {number}', number=wave['number'])}](runbooks/wave-{wave['number']:02}.md)"
+        yield f"{t('{n} resources', n=wave['resources'])}. {md(t(wave['why']))}{needs} {link}"
         if wave["cycle"]:
             yield ""
             yield t(
-                "These need each other in a circle: {names}.",
+                "These need each other in a circle and cut over together: {names}.",
                 names=", ".join(md(n) for n in wave["cycle"]),
             )
         if wave["crossings"]:
@@ -219,14 +243,42 @@ def _waves(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
             yield t("Connections that still cross to AWS while it runs:")
             yield ""
             for crossing in wave["crossings"]:
-                yield f"- {md(crossing['from'])} {t('to')} {md(crossing['to'])}: {md(crossing['path'])} ({t('until wave {number}', number=crossing['until'])})"
+                said = t(
+                    "{here} to {there}, until wave {number}",
+                    here=md(crossing["from"]),
+                    there=md(crossing["to"]),
+                    number=crossing["until"],
+                )
+                yield f"- {said}: {md(crossing['path'])}"
         yield ""
+
+
+def _cost(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    cost = plan["cost"]
+    yield f"## {t('What it costs a month')}"
+    yield ""
+    yield t(
+        "List prices of the catalogue, seen {seen}, excluding tax; traffic, licences, support and work are not in them.",
+        seen=cost["seen"] or "?",
+    )
+    yield ""
+    yield f"| {t('what')} | {t('amount')} | {t('each')} | {cost['currency']} |"
+    yield "|---|--:|--:|--:|"
+    for line in told["priced"]:
+        yield f"| {md(t(line['what']))} | {decimal(line['count'], 0, t)} | {decimal(line['each_month'], 2, t)} | {decimal(line['month'], 2, t)} |"
+    for line in told["unpriced"]:
+        yield f"| {md(t(line['what']))} | {decimal(line['count'], 0, t)} | ? | {t('no price')} |"
+    total = t("total, at least") if cost["unpriced"] else t("total")
+    yield f"| **{total}** | | | **{decimal(cost['total_month'], 2, t)}** |"
+    yield ""
 
 
 def _rewire(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
     if not plan["rewire"]:
         return
     yield f"## {t('What must be rewired')}"
+    yield ""
+    yield t("Places that name AWS today, and what takes the name's place.")
     yield ""
     yield f"| {t('application')} | {t('where')} | {t('what stands there')} | {t('what replaces it')} |"
     yield "|---|---|---|---|"
@@ -262,20 +314,11 @@ def _resource(item: Mapping[str, Any], t: Teller) -> Iterator[str]:
         for stack, made in stacks.items():
             yield f"  - {t('becomes')} {_some([code(each) for each in made], t)} {t('in')} {code(stack)}"
     if item.get("way_out"):
-        yield f"  - {t('way out')}: {md(t(item['way_out']))} {md(t(item.get('work', '')))}".rstrip()
+        yield f"  - {t('way out')}: {_said(t(item['way_out']))} {md(t(item.get('work', '')))}".rstrip()
     for loss in item["losses"]:
         yield f"  - {t('loses')} {code(loss['field'])} ({t(loss['severity'])}): {md(t(loss['reason']))}"
     for finding in item["findings"]:
         yield f"  - {t('found')} ({t(finding['severity'])}): {md(t(finding['says']))}"
-
-
-def _names(plan: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "|".join(str(item["subject"][part]) for part in ("type", "account", "region", "id")): str(
-            item["subject"]["name"]
-        )
-        for item in plan["items"]
-    }
 
 
 def _name(item: Mapping[str, Any]) -> str:
@@ -287,4 +330,4 @@ def _some(names: Iterable[str], t: Teller) -> str:
     every = list(names)
     if len(every) <= MOST_NAMED:
         return ", ".join(every)
-    return ", ".join(every[:MOST_NAMED]) + t(" and {more} more", more=len(every) - MOST_NAMED)
+    return f"{', '.join(every[:MOST_NAMED])} {t('and {n} more', n=len(every) - MOST_NAMED)}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolkit.messages import tell
 from toolkit.plan.steps import PHASES
 from toolkit.render.markdown import md
+from toolkit.render.summary import Teller, calendar, duration, teller
 
-Teller = Callable[..., str]
+ENGINES = frozenset({"aws", "openstack", "pulumi", "rclone"})
+"""Words that start a command: an undo that starts with one can be copied."""
 
 _HEADINGS = {"before": "Before the window", "during": "In the window", "after": "Afterwards"}
 
@@ -25,53 +26,33 @@ def runbooks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
             f"runbooks/wave-{wave['number']:02}.md",
             ("\n".join(_runbook(plan, wave, mine)) + "\n").encode(),
         )
-    yield "runbooks/README.md", ("\n".join(_readme(plan, steps)) + "\n").encode()
-
-
-def duration(minutes: float | None, t: Teller) -> str:
-    """Minutes as people say them; None is 'unknown'."""
-    if minutes is None:
-        return t("unknown")
-    if minutes < 90:
-        return t("{n} min", n=max(1, round(minutes)))
-    if minutes < 48 * 60:
-        return t("{n} h", n=f"{minutes / 60:.1f}")
-    return t("{n} days", n=f"{minutes / 1440:.1f}")
-
-
-def _teller(plan: Mapping[str, Any]) -> Teller:
-    language = plan["header"]["language"]
-
-    def t(message: Any, **args: Any) -> str:
-        return tell(
-            {"msg": message, "args": args} if isinstance(message, str) else message, language
-        )
-
-    return t
+    yield "runbooks/README.md", ("\n".join(_readme(plan)) + "\n").encode()
 
 
 def _runbook(
     plan: Mapping[str, Any], wave: Mapping[str, Any], steps: list[Mapping[str, Any]]
 ) -> Iterator[str]:
-    t = _teller(plan)
+    t = teller(plan)
     people = plan["header"]["people"]
     apps = ", ".join(md(name) for name in wave["applications"])
+    told = {each["number"]: each for each in calendar(plan)}[wave["number"]]
     yield f"# {t('Wave {number}', number=wave['number'])}: {apps}"
     yield ""
     yield md(t(wave["why"]))
     yield ""
-    lead = max((step["lead_days"] for step in steps), default=0)
-    window = [step["minutes"] for step in steps if step["phase"] == "during"]
-    known = sum(minutes for minutes in window if minutes is not None)
-    unknown = sum(minutes is None for minutes in window)
-    yield f"| {t('what')} | |"
+    known, unknown = told["minutes"], told["unknown"]
+    yield f"| {t('In short')} | |"
     yield "|---|---|"
-    yield f"| {t('start')} | {t('{days} days before the window', days=lead)} |"
-    yield f"| {t('window')} | {duration(known, t)}{t(', and {n} steps of unknown length', n=unknown) if unknown else ''} |"
-    yield f"| {t('steps')} | {len(steps)}, {t('{n} by a person', n=sum(step['person'] for step in steps))} |"
+    yield f"| {t('Preparation')} | {t('starts {days} days before the window', days=told['lead'])} |"
+    yield f"| {t('Window')} | {t('on')} ____, {t('from')} ____; {duration(known, t)}{', ' + t('and {n} steps of unknown length', n=unknown) if unknown else ''} |"
+    turn = next((n for n, step in enumerate(steps, 1) if step["turn"]), None)
+    if turn is not None:
+        yield f"| {t('Point of no return')} | {t('step {n}', n=turn)} |"
+    yield f"| {t('Steps')} | {len(steps)}; {t('{n} by a person', n=sum(step['person'] for step in steps))} |"
     if wave["needs"]:
-        yield f"| {t('after')} | {', '.join(t('wave {number}', number=n) for n in wave['needs'])} |"
+        yield f"| {t('After')} | {', '.join(t('wave {number}', number=n) for n in wave['needs'])} |"
     yield ""
+    yield from _roles(steps, people, t)
     if wave["cycle"]:
         yield t(
             "These need each other in a circle and cut over together: {names}.",
@@ -79,23 +60,66 @@ def _runbook(
         )
         yield ""
     if wave["crossings"]:
-        yield f"**{t('Connections that still cross to AWS while this wave runs')}**"
+        yield f"**{t('Connections that still cross to AWS while it runs:')}**"
         yield ""
         for crossing in wave["crossings"]:
-            yield f"- {md(crossing['from'])} {t('to')} {md(crossing['to'])}: {md(crossing['path'])}"
+            said = t("{here} to {there}, until wave {number}", here=md(crossing["from"]), there=md(crossing["to"]), number=crossing["until"])  # fmt: skip
+            yield f"- {said}: {md(crossing['path'])}"
         yield ""
     yield from _set_once(steps, t)
-    number = 0
+    numbers = {step["id"]: number for number, step in enumerate(steps, 1)}
+    yield from _starts(steps, numbers, t)
     for phase in PHASES:
         mine = [step for step in steps if step["phase"] == phase]
         if not mine:
             continue
         yield f"## {t(_HEADINGS[phase])}"
         yield ""
+        if phase == "during":
+            yield t(
+                "T+ is the earliest time from the start of the window. The way back, up to the point of no return: undo the steps that are done, the last one first."
+            )
+            yield ""
+        clock: float = 0
+        sure = True
         for step in mine:
-            number += 1
-            yield from _step(number, step, people, t)
+            when = ("T+" if sure else "T+ ≥ ") + _clock(clock) if phase == "during" else ""
+            yield from _step(numbers, step, people, when, t)
+            clock += step["minutes"] or 0
+            sure = sure and step["minutes"] is not None
     yield from _communication(plan, wave, known, t)
+
+
+def _clock(minutes: float) -> str:
+    return f"{int(minutes // 60)}:{int(minutes % 60):02}"
+
+
+def _roles(steps: list[Mapping[str, Any]], people: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    """Who is needed, and how to reach them at night."""
+    used = list(dict.fromkeys(step["role"] for step in steps))
+    if not used:
+        return
+    yield f"| {t('role')} | {t('name')} | {t('contact')} | {t('steps')} |"
+    yield "|---|---|---|--:|"
+    for role in sorted(used, key=lambda role: (role != "approver", role)):
+        who = people.get(role) or {}
+        count = sum(step["role"] == role for step in steps)
+        yield f"| {t(role)} | {md(who.get('name') or '____')} | {md(who.get('contact') or '____')} | {count} |"
+    yield ""
+
+
+def _starts(steps: list[Mapping[str, Any]], numbers: Mapping[str, int], t: Teller) -> Iterator[str]:
+    """What has a lead time, longest first: the calendar of the preparation."""
+    early = [step for step in steps if step["lead_days"]]
+    if not early:
+        return
+    yield f"**{t('What has to start early')}**"
+    yield ""
+    yield f"| {t('days before the window')} | {t('step')} | {t('who')} |"
+    yield "|--:|---|---|"
+    for step in sorted(early, key=lambda step: (-step["lead_days"], numbers[step["id"]])):
+        yield f"| {step['lead_days']} | {numbers[step['id']]}. {md(t(step['title']))} | {t(step['role'])} |"
+    yield ""
 
 
 def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
@@ -120,43 +144,69 @@ def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
 
 
 def _step(
-    number: int, step: Mapping[str, Any], people: Mapping[str, Any], t: Teller
+    numbers: Mapping[str, int],
+    step: Mapping[str, Any],
+    people: Mapping[str, Any],
+    when: str,
+    t: Teller,
 ) -> Iterator[str]:
-    turn = (
-        f" ({t('point of no return')})"
-        if step["turn"] and "return" not in str(step["title"])
-        else ""
-    )
-    yield f"### {number}. {md(t(step['title']))}{turn}"
+    yield f"### {numbers[step['id']]}. {md(t(step['title']))}"
     yield ""
+    if step["turn"]:
+        yield f"> **{t('Point of no return.')}** {t('Stop here and ask once more: from this step on, going back means moving data back.')}"
+        yield ""
     who = people.get(step["role"], {}).get("name") or ""
     named = f" ({md(who)})" if who else ""
     by_hand = f", {t('by hand')}" if step["person"] else ""
-    basis = f" ({md(t(step['basis']))})" if step["basis"] else ""
-    facts = [
-        f"{t('who')}: {t(step['role'])}{named}{by_hand}",
+    basis = f" ({md(t(step['basis'])).rstrip('.')})" if step["basis"] else ""
+    facts = [when] if when else []
+    facts += [
+        f"{t('who')}: **{t(step['role'])}**{named}{by_hand}",
         f"{t('takes')}: {duration(step['minutes'], t)}{basis}",
     ]
     if step["lead_days"]:
-        facts.append(t("start {days} days ahead", days=step["lead_days"]))
+        facts.append(t("start {days} days before the window", days=step["lead_days"]))
     if step["needs"]:
-        facts.append(f"{t('needs')}: {', '.join(f'`{need}`' for need in step['needs'])}")
+        facts.append(
+            f"{t('needs')}: {', '.join(_need(need, numbers, t) for need in step['needs'])}"
+        )
     yield f"`{step['id']}` · {' · '.join(facts)}"
     yield ""
-    yield f"{t('Why')}: {md(t(step['why']))}"
+    yield f"**{t('Why')}.** {md(t(step['why']))}"
     yield ""
     if step["command"]:
+        yield f"**{t('Command')}.**"
+        yield ""
         yield from _block(step["command"])
     if step["expected"]:
-        yield f"- {t('Expected')}: {md(t(step['expected']))}"
+        yield f"**{t('Expected')}.** {md(t(step['expected']))}"
+        yield ""
     if step["check"]:
-        yield f"- {t('Check')}:"
+        yield f"**{t('Check')}.**"
         yield ""
         yield from _block(step["check"])
     if step["undo"]:
-        yield f"- {t('Undo')}: {md(t(step['undo']))}"
+        yield from _undo(t(step["undo"]), t)
     yield f"- [ ] {t('done, at')} ____ {t('by')} ____"
     yield ""
+
+
+def _need(need: str, numbers: Mapping[str, int], t: Teller) -> str:
+    """A step of this runbook by its number, one of another wave by its id."""
+    return t("step {n}", n=numbers[need]) if need in numbers else f"`{need}`"
+
+
+def _undo(said: str, t: Teller) -> Iterator[str]:
+    """How to take the step back: a command becomes a block that can be copied, its caution stays prose."""
+    if said.split(" ", 1)[0] in ENGINES:
+        command, _, caution = said.partition(" (")
+        said = f"{caution[:1].upper()}{caution[1:].rstrip(').')}." if caution else ""
+        yield f"**{t('Undo')}.** {md(said)}".rstrip()
+        yield ""
+        yield from _block(command)
+    else:
+        yield f"**{t('Undo')}.** {md(said)}"
+        yield ""
 
 
 def _block(command: str) -> Iterator[str]:
@@ -180,60 +230,61 @@ def _runs(text: str) -> Iterator[str]:
 
 
 def _communication(
-    plan: Mapping[str, Any], wave: Mapping[str, Any], minutes: float, t: Any
+    plan: Mapping[str, Any], wave: Mapping[str, Any], minutes: float, t: Teller
 ) -> Iterator[str]:
-    who = plan["header"]["people"].get("communication", {})
+    people = plan["header"]["people"]
+    who, contact = people.get("communication", {}), t("the service desk")
     apps = ", ".join(md(name) for name in wave["applications"])
+    product = md(plan["header"]["target"]["product"])
     yield f"## {t('What to tell people')}"
+    yield ""
+    yield t(
+        "Sent by {who}; fill in the blanks, change the tone, keep the facts.",
+        who=md(who.get("name") or t("communication")),
+    )
     yield ""
     for heading, body in (
         (
             t("A week before"),
             t(
-                "On ____ from ____ for about {time}, {apps} will be interrupted while we move them to {product}. Your data stays yours and moves with them. Addresses change: partners who allow our addresses in a firewall, please reply to this message.",
-                time=duration(minutes, t),
-                apps=apps,
-                product=md(plan["header"]["target"]["product"]),
+                "On ____ from ____ for about {time}, {apps} will be interrupted while we move them to {product}. Your data moves with them. Addresses change: if you allow our addresses in a firewall, please reply to this message.",
+                time=duration(minutes, t), apps=apps, product=product,
             ),
         ),
-        (
-            t("When it starts"),
-            t("The move of {apps} has started. Next message at ____.", apps=apps),
-        ),
+        (t("When it starts"), t("The move of {apps} has started. Next message at ____.", apps=apps)),
+        (t("When it takes longer"), t("The move of {apps} takes longer than planned; we expect it to end at ____. Next message at ____.", apps=apps)),
         (
             t("When it is done"),
             t(
                 "{apps} are back, from {product}. If something is not as it was, write to {contact}.",
-                apps=apps,
-                product=md(plan["header"]["target"]["product"]),
-                contact=md(who.get("contact") or "____"),
+                apps=apps, product=product, contact=md(who.get("contact") or contact),
             ),
         ),
-        (
-            t("If it is called off"),
-            t(
-                "We have stopped the move of {apps}; everything runs as before. A new date follows.",
-                apps=apps,
-            ),
-        ),
-    ):
-        yield f"- **{heading}**: {body}"
-    yield ""
+        (t("If it is called off"), t("We have stopped the move of {apps}; everything runs as before. A new date follows.", apps=apps)),
+    ):  # fmt: skip
+        yield f"**{heading}**"
+        yield ""
+        yield f"> {body}"
+        yield ""
 
 
-def _readme(plan: Mapping[str, Any], steps: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[str]:
-    t = _teller(plan)
+def _readme(plan: Mapping[str, Any]) -> Iterator[str]:
+    t = teller(plan)
     yield f"# {t('Runbooks')}"
     yield ""
     yield t(
         "One per wave, in this order. Each prints the steps of plan.json; nothing here was run for you."
     )
     yield ""
-    yield f"| {t('wave')} | {t('applications')} | {t('steps')} | {t('start')} | {t('window')} |"
-    yield "|---|---|---|---|---|"
-    for wave in plan["waves"]:
-        mine = steps.get(wave["number"], [])
-        lead = max((step["lead_days"] for step in mine), default=0)
-        window = sum(step["minutes"] or 0 for step in mine if step["phase"] == "during")
-        yield f"| [{wave['number']}](wave-{wave['number']:02}.md) | {', '.join(md(a) for a in wave['applications'])} | {len(mine)} | {t('{days} days ahead', days=lead)} | {duration(window, t)} |"
+    yield f"| {t('wave')} | {t('applications')} | {t('steps')} | {t('days of preparation')} | {t('interruption')} | {t('after')} |"
+    yield "|--:|---|--:|--:|--:|---|"
+    for wave in calendar(plan):
+        steps = sum(step["wave"] == wave["number"] for step in plan["steps"])
+        apps = ", ".join(md(a) for a in wave["applications"])
+        needs = ", ".join(t("wave {number}", number=need) for need in wave["needs"])
+        yield f"| [{wave['number']}](wave-{wave['number']:02}.md) | {apps} | {steps} | {wave['lead']} | {duration(wave['minutes'], t)} | {needs} |"
+    yield ""
+    yield t(
+        "Before the first wave: read each runbook once from top to bottom, with the people in it."
+    )
     yield ""
