@@ -41,4 +41,10 @@ def tell(message: Text | str | Mapping[str, Any] | None, language: str = "en") -
 
 
 def _value(held: Any, language: str) -> Any:
-    return tell(held, language) if isinstance(held, Mapping) else held
+    """What fills a hole: a message of its own, or a word of ours that the catalogue marks with `…`.
+
+    Anything else is a name from the estate and stays as it is, even where it reads like a message.
+    """
+    if isinstance(held, (Mapping, Text)):
+        return tell(held, language)
+    return catalogue(language).get(f"…{held}", held) if isinstance(held, str) else held

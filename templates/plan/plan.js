@@ -67,7 +67,7 @@ const views = {
       if (r[8].length) {
         const made = r[8].slice(0, 6).map((b) => `${text(b[0])} ${text(b[1])}`).join(", ");
         const rest = r[8].length > 6 ? " " + fill("and {n} more", { n: r[8].length - 6 }) : "";
-        last.append(element("div", `${words.becomes}: ${made}${rest}`, "count"));
+        last.append(element("div", `${words.becomes}${words[":"]} ${made}${rest}`, "count"));
       }
     },
   },

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from toolkit.init import template
 from toolkit.render.pictures import dispositions_svg, timeline_svg, topology_svg
-from toolkit.render.summary import MEANING, decimal, duration, summary, teller
+from toolkit.render.summary import MEANING, billed, decimal, duration, summary, teller
 
 SECTIONS = (
     ("sums", "In short"), ("decide", "Decisions"), ("networks", "Networks"), ("waves", "Waves"), ("cost", "Cost"), ("losses", "Losses"),
@@ -30,7 +30,7 @@ def plan_html(plan: Mapping[str, Any]) -> bytes:
     style, script = template("plan/plan.css"), template("plan/plan.js")
     page = environment.from_string(template("plan/plan.html.j2")).render(
         plan=plan, t=t, language=plan["header"]["language"], style=style, script=script,
-        script_hash=_hash(script), style_hash=_hash(style), sections=SECTIONS, most=MOST_LISTED, meaning=MEANING,
+        script_hash=_hash(script), style_hash=_hash(style), sections=SECTIONS, most=MOST_LISTED, meaning=MEANING, billed=lambda what: billed(what, t),
         data=_json(_data(plan, t)), words=_json(_words(t)), told=summary(plan),
         number=lambda value, digits=0: decimal(value, digits, t), time=lambda minutes: duration(minutes, t),
         topology=topology_svg(plan, t), timeline=timeline_svg(plan, t), dispositions=dispositions_svg(plan, t),
@@ -92,6 +92,6 @@ def _data(plan: Mapping[str, Any], t: Any) -> dict[str, Any]:
 def _words(t: Any) -> dict[str, str]:
     names = (
         "blocker", "major", "minor", "critical", "warning", "info", "rehost", "replatform", "repurchase", "refactor", "retire", "retain",
-        "absorbed", "becomes", "and {n} more", "{hits} of {all} match, {shown} shown", "All {all}, {shown} shown", "Nothing matches.", "none",
+        "absorbed", "becomes", "and {n} more", "{hits} of {all} match, {shown} shown", "All {all}, {shown} shown", "Nothing matches.", "none", ":",
     )  # fmt: skip
     return {name: t({"msg": name, "args": {hole: f"{{{hole}}}" for hole in ("n", "hits", "all", "shown")}}) for name in names}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from toolkit.render.summary import MEANING, RANK, Teller, decimal, duration, summary, teller
+from toolkit.render.summary import MEANING, RANK, Teller, billed, decimal, duration, summary, teller
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~"})
 MOST_NAMED = 12
@@ -65,7 +65,7 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
     severe = totals["by_severity"].get("blocker", 0) + totals["by_severity"].get("major", 0)
     lead = told["lead"]
     for name, value in (
-        (t("From"), f"AWS: {', '.join(md(a) for a in source['accounts'][:MOST_NAMED])}; {', '.join(md(r) for r in source['regions'])}"),
+        (t("From"), f"AWS: {', '.join(md(a) for a in source['accounts'][:MOST_NAMED])}{t(';')} {', '.join(md(r) for r in source['regions'])}"),
         (t("To"), ", ".join(md(each) for each in (target["product"], target["region"], target["project"]) if each)),
         (t("What moves"), t("{n} applications in {waves} waves; {rewire} places in them still name AWS.", n=totals["applications"], waves=totals["waves"], rewire=totals["rewire"])),
         (t("What it costs a month"), f"**{decimal(cost['total_month'], 0, t)} {cost['currency']}**. {t('List price, excluding tax.')} " + (t("At least: {n} items have no price in the catalogue.", n=cost["unpriced"]) if cost["unpriced"] else "")),
@@ -87,20 +87,20 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
         yield f"## {t('What stands in the way')}"
         yield ""
         for item, loss in told["blockers"]:
-            yield f"- {_name(item)}: {md(t(loss['reason']))}"
+            yield f"- {_name(item)}{t(':')} {md(t(loss['reason']))}"
         yield ""
     if told["critical"]:
         yield f"## {t('What is dangerous today')}"
         yield ""
         for item, finding in told["critical"]:
-            yield f"- {_name(item)}: {md(t(finding['says']))}"
+            yield f"- {_name(item)}{t(':')} {md(t(finding['says']))}"
         yield ""
     heavy = [each for each in told["losses"] if each["severity"] != "minor"][:MOST_LOSSES]
     if heavy:
         yield f"## {t('The heaviest losses')}"
         yield ""
         for each in heavy:
-            yield f"- **{t(each['severity'])}**: {md(t(each['reason']))} ({_some([md(n) for n in each['names']], t)})"
+            yield f"- **{t(each['severity'])}**{t(':')} {md(t(each['reason']))} ({_some([md(n) for n in each['names']], t)})"
         yield ""
         yield t("All of them are in losses.csv, and below with each resource.")
         yield ""
@@ -111,7 +111,7 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
         yield "|---|--:|--:|"
         for q in told["quotas"]:
             place = f" ({md(q['place'])})" if q["place"] else ""
-            yield f"| {md(q['kind'])}{place} | {q['needed']} | {'?' if q['default'] is None else q['default']} |"
+            yield f"| {md(t(q['kind']))}{place} | {q['needed']} | {'?' if q['default'] is None else q['default']} |"
         yield ""
 
 
@@ -141,10 +141,10 @@ def _decisions(told: Mapping[str, Any], t: Teller) -> Iterator[str]:
     for each in told["decisions"]:
         first = each["first"]
         yield f"- {md(t(first['question']))} ({code(first['topic'])})"
-        yield f"  - {t('chosen')}: {code(first['chosen'])}, {_said(t(each['label']))} {md(t(first['why']))}".rstrip()
+        yield f"  - {t('chosen')}{t(':')} {code(first['chosen'])}, {_said(t(each['label']))} {md(t(first['why']))}".rstrip()
         for option in each["others"]:
-            yield f"  - {t('instead')}: {code(option['id'])}, {_said(t(option['label']))} {md(t(option['consequence']))}".rstrip()
-        yield f"  - {t('concerns')}: {_some([md(name) for name in each['names']], t)}"
+            yield f"  - {t('instead')}{t(':')} {code(option['id'])}, {_said(t(option['label']))} {md(t(option['consequence']))}".rstrip()
+        yield f"  - {t('concerns')}{t(':')} {_some([md(name) for name in each['names']], t)}"
     yield ""
 
 
@@ -162,7 +162,7 @@ def _findings(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
         yield f"## {t('What was found on the way')}"
         yield ""
         for finding, item in rows:
-            yield f"- **{t(finding['severity'])}** {_name(item)}: {md(t(finding['says']))}"
+            yield f"- **{t(finding['severity'])}** {_name(item)}{t(':')} {md(t(finding['says']))}"
         yield ""
 
 
@@ -223,7 +223,7 @@ def _waves(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Itera
         yield f"| {each['number']} | {apps} | {t('day {n}', n=each['opens'] - each['lead'])} | {t('day {n}', n=each['opens'])} | {duration(each['minutes'], t)}{more} |"
     yield ""
     for wave in plan["waves"]:
-        yield f"### {t('Wave {number}', number=wave['number'])}: {', '.join(md(a) for a in wave['applications'])}"
+        yield f"### {t('Wave {number}', number=wave['number'])}{t(':')} {', '.join(md(a) for a in wave['applications'])}"
         yield ""
         needs = (
             " " + t("Needs wave {numbers}.", numbers=", ".join(map(str, wave["needs"])))
@@ -249,7 +249,7 @@ def _waves(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Itera
                     there=md(crossing["to"]),
                     number=crossing["until"],
                 )
-                yield f"- {said}: {md(crossing['path'])}"
+                yield f"- {said}{t(':')} {md(crossing['path'])}"
         yield ""
 
 
@@ -265,9 +265,9 @@ def _cost(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
     yield f"| {t('what')} | {t('amount')} | {t('each')} | {cost['currency']} |"
     yield "|---|--:|--:|--:|"
     for line in told["priced"]:
-        yield f"| {md(t(line['what']))} | {decimal(line['count'], 0, t)} | {decimal(line['each_month'], 2, t)} | {decimal(line['month'], 2, t)} |"
+        yield f"| {md(billed(line['what'], t))} | {decimal(line['count'], 0, t)} | {decimal(line['each_month'], 2, t)} | {decimal(line['month'], 2, t)} |"
     for line in told["unpriced"]:
-        yield f"| {md(t(line['what']))} | {decimal(line['count'], 0, t)} | ? | {t('no price')} |"
+        yield f"| {md(billed(line['what'], t))} | {decimal(line['count'], 0, t)} | ? | {t('no price')} |"
     total = t("total, at least") if cost["unpriced"] else t("total")
     yield f"| **{total}** | | | **{decimal(cost['total_month'], 2, t)}** |"
     yield ""
@@ -304,7 +304,7 @@ def _resources(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
 def _resource(item: Mapping[str, Any], t: Teller) -> Iterator[str]:
     subject = item["subject"]
     where = f"{subject['region']}, {subject['account']}"
-    yield f"- **{md(subject['name'])}** {code(subject['type'])} {code(subject['id'])} ({md(where)}): **{t(item['disposition'])}**. {md(t(item['reason']))}"
+    yield f"- **{md(subject['name'])}** {code(subject['type'])} {code(subject['id'])} ({md(where)}){t(':')} **{t(item['disposition'])}**. {md(t(item['reason']))}"
     if item["becomes"]:
         stacks: dict[str, list[str]] = {}
         for each in item["becomes"]:
@@ -314,11 +314,11 @@ def _resource(item: Mapping[str, Any], t: Teller) -> Iterator[str]:
         for stack, made in stacks.items():
             yield f"  - {t('becomes')} {_some([code(each) for each in made], t)} {t('in')} {code(stack)}"
     if item.get("way_out"):
-        yield f"  - {t('way out')}: {_said(t(item['way_out']))} {md(t(item.get('work', '')))}".rstrip()
+        yield f"  - {t('way out')}{t(':')} {_said(t(item['way_out']))} {md(t(item.get('work', '')))}".rstrip()
     for loss in item["losses"]:
-        yield f"  - {t('loses')} {code(loss['field'])} ({t(loss['severity'])}): {md(t(loss['reason']))}"
+        yield f"  - {t('loses')} {code(loss['field'])} ({t(loss['severity'])}){t(':')} {md(t(loss['reason']))}"
     for finding in item["findings"]:
-        yield f"  - {t('found')} ({t(finding['severity'])}): {md(t(finding['says']))}"
+        yield f"  - {t('found')} ({t(finding['severity'])}){t(':')} {md(t(finding['says']))}"
 
 
 def _name(item: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def _runbook(
     people = plan["header"]["people"]
     apps = ", ".join(md(name) for name in wave["applications"])
     told = {each["number"]: each for each in calendar(plan)}[wave["number"]]
-    yield f"# {t('Wave {number}', number=wave['number'])}: {apps}"
+    yield f"# {t('Wave {number}', number=wave['number'])}{t(':')} {apps}"
     yield ""
     yield md(t(wave["why"]))
     yield ""
@@ -44,11 +44,11 @@ def _runbook(
     yield f"| {t('In short')} | |"
     yield "|---|---|"
     yield f"| {t('Preparation')} | {t('starts {days} days before the window', days=told['lead'])} |"
-    yield f"| {t('Window')} | {t('on')} ____, {t('from')} ____; {duration(known, t)}{', ' + t('and {n} steps of unknown length', n=unknown) if unknown else ''} |"
+    yield f"| {t('Window')} | {t('on')} ____, {t('from')} ____{t(';')} {duration(known, t)}{', ' + t('and {n} steps of unknown length', n=unknown) if unknown else ''} |"
     turn = next((n for n, step in enumerate(steps, 1) if step["turn"]), None)
     if turn is not None:
         yield f"| {t('Point of no return')} | {t('step {n}', n=turn)} |"
-    yield f"| {t('Steps')} | {len(steps)}; {t('{n} by a person', n=sum(step['person'] for step in steps))} |"
+    yield f"| {t('Steps')} | {len(steps)}{t(';')} {t('{n} by a person', n=sum(step['person'] for step in steps))} |"
     if wave["needs"]:
         yield f"| {t('After')} | {', '.join(t('wave {number}', number=n) for n in wave['needs'])} |"
     yield ""
@@ -64,7 +64,7 @@ def _runbook(
         yield ""
         for crossing in wave["crossings"]:
             said = t("{here} to {there}, until wave {number}", here=md(crossing["from"]), there=md(crossing["to"]), number=crossing["until"])  # fmt: skip
-            yield f"- {said}: {md(crossing['path'])}"
+            yield f"- {said}{t(':')} {md(crossing['path'])}"
         yield ""
     yield from _set_once(steps, t)
     numbers = {step["id"]: number for number, step in enumerate(steps, 1)}
@@ -161,14 +161,14 @@ def _step(
     basis = f" ({md(t(step['basis'])).rstrip('.')})" if step["basis"] else ""
     facts = [when] if when else []
     facts += [
-        f"{t('who')}: **{t(step['role'])}**{named}{by_hand}",
-        f"{t('takes')}: {duration(step['minutes'], t)}{basis}",
+        f"{t('who')}{t(':')} **{t(step['role'])}**{named}{by_hand}",
+        f"{t('takes')}{t(':')} {duration(step['minutes'], t)}{basis}",
     ]
     if step["lead_days"]:
         facts.append(t("start {days} days before the window", days=step["lead_days"]))
     if step["needs"]:
         facts.append(
-            f"{t('needs')}: {', '.join(_need(need, numbers, t) for need in step['needs'])}"
+            f"{t('needs')}{t(':')} {', '.join(_need(need, numbers, t) for need in step['needs'])}"
         )
     yield f"`{step['id']}` · {' · '.join(facts)}"
     yield ""

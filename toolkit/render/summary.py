@@ -170,6 +170,18 @@ def summary(plan: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+BILLED = ("GB of volume", "server", "node")
+"""What starts the name of a billed thing; a flavor's or a type's name follows."""
+
+
+def billed(what: str, t: Teller) -> str:
+    """A line of the cost as the reader reads it: `server b3-8`."""
+    for kind in BILLED:
+        if what.startswith(f"{kind} "):
+            return t(f"{kind} {{name}}", name=what.removeprefix(f"{kind} "))
+    return t(what)
+
+
 def duration(minutes: float | None, t: Teller) -> str:
     """Minutes as people say them; None is 'unknown'."""
     if minutes is None:
