@@ -356,9 +356,9 @@ def test_both_languages_say_the_same_steps_and_commands(plan: dict[str, Any]) ->
     english, french = _pages(plan, "en"), _pages(plan, "fr")
     for name in english:
         if name.startswith("runbooks/wave"):
-            for what in (r"^### \d+\.", r"^```sh\n.*?^```", r"^`w\d\d-[^`]+`"):
-                found = re.compile(what, re.MULTILINE | re.DOTALL)
-                assert found.findall(english[name]) == found.findall(french[name])
+            for what in (r"^### \d+\.", r"^```bash\n.*?^```", r"^`w\d\d-[^`]+`"):
+                found = re.compile(what, re.MULTILINE | re.DOTALL).findall
+                assert found(english[name]) == found(french[name])
 
 
 def test_a_runbook_has_what_a_tired_person_needs(plan: dict[str, Any]) -> None:

@@ -90,6 +90,9 @@ for (const [name, view] of Object.entries(views)) {
     for (const r of hits.slice(shown, upto)) {
       const row = document.createElement("tr");
       view.draw(row, r);
+      // Narrow screens stack the cells, which would take a table's meaning away without these.
+      row.setAttribute("role", "row");
+      for (const each of row.cells) each.setAttribute("role", each.scope ? "rowheader" : "cell");
       part.append(row);
     }
     body.append(part);

@@ -210,10 +210,10 @@ def _undo(said: str, t: Teller) -> Iterator[str]:
 
 
 def _block(command: str) -> Iterator[str]:
-    """A code block whose fence is longer than any run of backticks inside it."""
+    """A code block for bash (checks compare two commands' output), whose fence is longer than any run of backticks inside it."""
     longest = max((len(run) for run in _runs(command)), default=0)
     fence = "`" * max(3, longest + 1)
-    yield f"{fence}sh"
+    yield f"{fence}bash"
     yield command
     yield fence
     yield ""
