@@ -29,6 +29,8 @@ WAYS = (
     "{target}, on servers of your own", "no product of the provider; of your own: {own}",
 )  # fmt: skip
 """What `_services.way_out` puts together."""
+COMPUTED = {"…its ACL grants READ to everybody"}
+"""Words of ours that the code puts together."""
 NAMED = frozenset(
     {
         "reason", "way_out", "work", "alternatives", "says", "why", "label", "consequence", "question", "title", "expected", "undo",
@@ -169,6 +171,22 @@ def test_a_filled_message_in_a_message_is_told_too() -> None:
     t = teller(plan)
     said = t(text("Copy {what} ({size})", what="the objects of box", size="1.0 GB").json())
     assert said == "Copier les objets de box (1.0 GB)"
+
+
+def test_words_of_ours_that_fill_a_hole_are_told_and_names_are_not() -> None:
+    said = text("The tunnel's public ends ({ends}) change.", ends="not read").json()
+    assert tell(said, "fr") == "Les extrémités publiques du tunnel (non lus) changent."
+    assert tell(text("{name} allows everything.", name="database").json(), "fr").startswith("database ")  # fmt: skip
+
+
+def test_a_word_of_ours_is_really_one() -> None:
+    """A key marked with `…` fills a hole, so the code or the catalogue of services must hold it."""
+    code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    code += "\n".join(path.read_text() for path in (PACKAGE / "clouds").rglob("*") if path.suffix in (".json", ".toml", ".yaml"))  # fmt: skip
+    gone = [
+        key for key in FRENCH if key.startswith("…") and key[1:] not in code and key not in COMPUTED
+    ]
+    assert not gone
 
 
 def test_numbers_have_the_marks_of_the_language() -> None:
