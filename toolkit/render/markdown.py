@@ -70,7 +70,7 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
         (t("What moves"), t("{n} applications in {waves} waves; {rewire} places in them still name AWS.", n=totals["applications"], waves=totals["waves"], rewire=totals["rewire"])),
         (t("What it costs a month"), f"**{decimal(cost['total_month'], 0, t)} {cost['currency']}**. {t('List price, excluding tax.')} " + (t("At least: {n} items have no price in the catalogue.", n=cost["unpriced"]) if cost["unpriced"] else "")),
         (t("What is lost"), f"**{severe}** {t('major losses')}. " + t("{blockers} stand in the way; {minor} more are minor.", blockers=totals["by_severity"].get("blocker", 0), minor=totals["by_severity"].get("minor", 0))),
-        (t("What must be decided"), f"**{totals['decisions']}** {t('choices')}. " + t("Each has a default; {n} answers cover all of them.", n=len(told["decisions"]))),
+        (t("What must be decided"), f"**{totals['decisions']}** {t('choices')}. " + t("Each has a default; {n} answers cover all of them.", n=len(told["decisions"])) + _first_due(told, t)),
         (t("How long"), f"**{told['days']}** {t('days at least')}. "
          + (t("The longest lead time: {what}, {days} days.", what=md(t(lead["title"])), days=lead["lead_days"]) + " " if lead and lead["lead_days"] else "")
          + (t("The longest interruption: {time}.", time=duration(told["longest_window"]["minutes"], t)) if told["longest_window"] else "")),
@@ -113,6 +113,14 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
             place = f" ({md(q['place'])})" if q["place"] else ""
             yield f"| {md(t(q['kind']))}{place} | {q['needed']} | {'?' if q['default'] is None else q['default']} |"
         yield ""
+
+
+def _first_due(told: Mapping[str, Any], t: Teller) -> str:
+    if not told["decisions"]:
+        return ""
+    first = told["decisions"][0]
+    who = md(first["who"]) or t(first["role"])
+    return " " + t("The first is due on day {day}: {who}.", day=first["by"], who=who)
 
 
 def _decided(told: Mapping[str, Any], t: Teller) -> Iterator[str]:
@@ -216,9 +224,7 @@ def _waves(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Itera
     for each in told["waves"]:
         apps = ", ".join(md(name) for name in each["applications"])
         more = (
-            f" ({t('and {n} steps of unknown length', n=each['unknown'])})"
-            if each["unknown"]
-            else ""
+            f" ({t('steps of unknown length: {n}', n=each['unknown'])})" if each["unknown"] else ""
         )
         yield f"| {each['number']} | {apps} | {t('day {n}', n=each['opens'] - each['lead'])} | {t('day {n}', n=each['opens'])} | {duration(each['minutes'], t)}{more} |"
     yield ""

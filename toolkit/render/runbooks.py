@@ -44,7 +44,7 @@ def _runbook(
     yield f"| {t('In short')} | |"
     yield "|---|---|"
     yield f"| {t('Preparation')} | {t('starts {days} days before the window', days=told['lead'])} |"
-    yield f"| {t('Window')} | {t('on')} ____, {t('from')} ____{t(';')} {duration(known, t)}{', ' + t('and {n} steps of unknown length', n=unknown) if unknown else ''} |"
+    yield f"| {t('Window')} | {t('on')} ____, {t('from')} ____{t(';')} {duration(known, t)}{', ' + t('steps of unknown length: {n}', n=unknown) if unknown else ''} |"
     turn = next((n for n, step in enumerate(steps, 1) if step["turn"]), None)
     if turn is not None:
         yield f"| {t('Point of no return')} | {t('step {n}', n=turn)} |"
