@@ -159,8 +159,8 @@ def test_the_catalogue_is_sorted_and_each_translation_says_something() -> None:
 
 
 def test_french_typography() -> None:
-    """A no-break space before double punctuation, so that no line starts with it."""
-    wrong = [said for said in FRENCH.values() if re.search(r" [:;?!»]", said)]
+    """A no-break space before double punctuation and units, so that no line starts with them."""
+    wrong = [s for s in FRENCH.values() if re.search(r" [:;?!»]|[\d}] (Gio|Go|Mio|Mo|min)\b", s)]
     assert not wrong
 
 
@@ -195,4 +195,4 @@ def test_numbers_have_the_marks_of_the_language() -> None:
         return tell({"msg": message, "args": args}, "fr")
 
     assert decimal(1234.5, 1, t) == "1\u202f234,5"
-    assert duration(150, t) == "2,5 h"
+    assert duration(150, t) == "2,5\u00a0h"
