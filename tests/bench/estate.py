@@ -71,9 +71,13 @@ class _Application:
     def region(self) -> str:
         return REGIONS[self.number % len(REGIONS)]
 
+    def ip(self, third: int, last: object = 0) -> str:
+        """An address in the application's own /20; the third byte counts from its beginning."""
+        return f"10.{self.number // 16 % 256}.{self.number % 16 * 16 + third}.{last}"
+
     @property
-    def net(self) -> str:
-        return f"10.{self.number % 250}"
+    def cidr(self) -> str:
+        return f"{self.ip(0)}/20"
 
     def id(self, kind: str, what: object = "") -> str:
         """An id like AWS's, the same for the same words."""
@@ -81,7 +85,9 @@ class _Application:
         return f"{kind}-{digest[:17]}"
 
     def arn(self, service: str, path: str, region: str | None = None) -> str:
-        return f"arn:aws:{service}:{self.region if region is None else region}:{self.account}:{path}"
+        return (
+            f"arn:aws:{service}:{self.region if region is None else region}:{self.account}:{path}"
+        )
 
     def tags(self, name: str) -> list[dict[str, str]]:
         return [{"Key": "Name", "Value": name}, {"Key": "Application", "Value": self.name}]
@@ -121,18 +127,18 @@ class _Application:
     def network(self) -> Iterator[Resource]:
         vpc = self.id("vpc")
         yield self.ec2("vpc", "vpc", "VpcId", "", {
-            "CidrBlock": f"{self.net}.0.0/16", "DhcpOptionsId": "default", "InstanceTenancy": "default", "IsDefault": False, "OwnerId": self.account,
-            "State": "available", "CidrBlockAssociationSet": [{"AssociationId": self.id("vpc-cidr-assoc"), "CidrBlock": f"{self.net}.0.0/16", "CidrBlockState": {"State": "associated"}}],
+            "CidrBlock": self.cidr, "DhcpOptionsId": "default", "InstanceTenancy": "default", "IsDefault": False, "OwnerId": self.account,
+            "State": "available", "CidrBlockAssociationSet": [{"AssociationId": self.id("vpc-cidr-assoc"), "CidrBlock": self.cidr, "CidrBlockState": {"State": "associated"}}],
         })  # fmt: skip
         yield self.ec2("internet_gateway", "igw", "InternetGatewayId", "igw", {
             "Attachments": [{"State": "available", "VpcId": vpc}], "OwnerId": self.account,
         })  # fmt: skip
         for n, side in enumerate(("public-a", "public-b", "private-a", "private-b")):
             yield self.ec2("subnet", "subnet", "SubnetId", side, {
-                "AvailabilityZone": f"{self.region}{side[-1]}", "CidrBlock": f"{self.net}.{n * 16}.0/20", "VpcId": vpc, "OwnerId": self.account,
+                "AvailabilityZone": f"{self.region}{side[-1]}", "CidrBlock": f"{self.ip(n)}/24", "VpcId": vpc, "OwnerId": self.account,
                 "State": "available", "MapPublicIpOnLaunch": False, "DefaultForAz": False, "AssignIpv6AddressOnCreation": False,
             })  # fmt: skip
-        local = {"DestinationCidrBlock": f"{self.net}.0.0/16", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}  # fmt: skip
+        local = {"DestinationCidrBlock": self.cidr, "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}  # fmt: skip
         out = {"DestinationCidrBlock": "0.0.0.0/0", "Origin": "CreateRoute", "State": "active"}
         for side, route in (
             ("main", {}),
@@ -156,14 +162,14 @@ class _Application:
         })  # fmt: skip
         yield self.ec2("nat_gateway", "nat", "NatGatewayId", "nat", {
             "State": "available", "SubnetId": self.id("subnet", "public-a"), "VpcId": vpc, "CreateTime": _WHEN,
-            "NatGatewayAddresses": [{"AllocationId": self.id("eipalloc", "nat-ip"), "PublicIp": self.address(1), "PrivateIp": f"{self.net}.0.9"}],
+            "NatGatewayAddresses": [{"AllocationId": self.id("eipalloc", "nat-ip"), "PublicIp": self.address(1), "PrivateIp": self.ip(0, 9)}],
         })  # fmt: skip
         yield self.ec2("address", "eipalloc", "AllocationId", "nat-ip", {
             "Domain": "vpc", "PublicIp": self.address(1), "AssociationId": self.id("eipassoc", "nat"),
         })  # fmt: skip
         yield self.ec2("address", "eipalloc", "AllocationId", "bastion-ip", {
             "Domain": "vpc", "PublicIp": self.address(2), "InstanceId": self.id("i", "bastion-00"), "NetworkInterfaceId": self.id("eni", "bastion-00"),
-            "AssociationId": self.id("eipassoc", "bastion"), "PrivateIpAddress": f"{self.net}.0.10",
+            "AssociationId": self.id("eipassoc", "bastion"), "PrivateIpAddress": self.ip(0, 10),
         })  # fmt: skip
 
     def address(self, n: int) -> str:
@@ -186,7 +192,7 @@ class _Application:
             "app": [opened(9000, "web"), opened(9001, "web", "app"), opened(22, "bastion")],
             "data": [opened(5432, "app"), opened(6379, "app", "web"), opened(22, "bastion")],
             "bastion": [opened(22, "203.0.113.0/28")],
-            "unused": [opened(3306, f"{self.net}.0.0/16")],
+            "unused": [opened(3306, self.cidr)],
         }
         everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [], "PrefixListIds": [], "UserIdGroupPairs": []}  # fmt: skip
         for tier, permissions in rules.items():
@@ -209,7 +215,9 @@ class _Application:
             })  # fmt: skip
         for n in range(SERVERS):
             tier = _TIERS[0 if n < 5 else 1 if n < 8 else 2 if n < 11 else 3]
-            yield from self.server(tier, n - {"web": 0, "app": 5, "data": 8, "bastion": 11}[tier], n)
+            yield from self.server(
+                tier, n - {"web": 0, "app": 5, "data": 8, "bastion": 11}[tier], n
+            )
         user_data = base64.b64encode(self.script().encode()).decode()
         template = self.id("lt", "fleet")
         yield self.ec2("launch_template", "lt", "LaunchTemplateId", "fleet", {
@@ -252,7 +260,10 @@ class _Application:
         side = "public-a" if tier == "bastion" else f"private-{'ab'[n % 2]}"
         instance, nic, subnet, vpc = self.id("i", what), self.id("eni", what), self.id("subnet", side), self.id("vpc")  # fmt: skip
         groups = [{"GroupId": self.id("sg", tier), "GroupName": f"{self.name}-{tier}"}]
-        address = f"{self.net}.{ {'public-a': 0, 'private-a': 32, 'private-b': 48}[side]}.{10 + n if tier == 'bastion' else 10 + number}"
+        address = self.ip(
+            {"public-a": 0, "private-a": 2, "private-b": 3}[side],
+            10 if tier == "bastion" else 10 + number,
+        )
         volumes = [("root", "/dev/sda1", 20), *([("data", "/dev/sdf", 200)] if tier == "data" or number == 0 else [])]  # fmt: skip
         zone = f"{self.region}{side[-1]}"
         yield self.ec2("instance", "i", "InstanceId", what, {
@@ -391,7 +402,7 @@ class _Application:
             ("", "MX", {"TTL": 3600, "ResourceRecords": [{"Value": "10 mail.bench.example"}]}),
             ("", "TXT", {"TTL": 3600, "ResourceRecords": [{"Value": '"v=spf1 -all"'}]}),
             ("", "NS", {"TTL": 172800, "ResourceRecords": [{"Value": f"ns-{n}.bench.example"} for n in range(4)]}),
-            ("internal.", "A", {"TTL": 60, "ResourceRecords": [{"Value": f"{self.net}.32.10"}]}),
+            ("internal.", "A", {"TTL": 60, "ResourceRecords": [{"Value": self.ip(2, 10)}]}),
         ):  # fmt: skip
             name = f"{host}{self.zone()}."
             yield self.make(
