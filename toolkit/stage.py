@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,10 @@ def plan(folder: Path, target: str = "") -> Plan:
     workspace.write(
         folder / workspace.DECISIONS, decisions.dump(made.decisions, told.overrides, made.subjects)
     )
-    workspace.write(
-        folder / workspace.PLAN, workspace.canonical(made.document) + b"\n", private=True
+    workspace.write_pieces(
+        folder / workspace.PLAN,
+        lambda: chain(workspace.pieces(made.document), (b"\n",)),
+        private=True,
     )
     return made
 

@@ -136,5 +136,3 @@ def _pages(client: Any, operation: str, path: str, size: int, params: dict[str, 
 def seconds(calls: Counter[str], latency: float, rate: float) -> float:
     """The least wall time of so many calls: each service and region at its rate after a first burst, side by side."""
     return max(latency + max(0.0, count - rate) / rate for count in calls.values())
-
-

@@ -32,10 +32,11 @@ class Resource:
     name: str
     tags: Mapping[str, str]
     record: Mapping[str, Any]
+    key: str = field(init=False, repr=False, compare=False)
+    """Made once: it is asked for a hundred times, and everything that holds it then shares it."""
 
-    @property
-    def key(self) -> str:
-        return f"{self.type}|{self.account}|{self.region}|{self.id}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", key_of(self.type, self.account, self.region, self.id))
 
     def line(self) -> dict[str, Any]:
         """The resource as a line of `estate.jsonl`."""
