@@ -1,12 +1,13 @@
 """Planning and rendering of generated estates: how time grows with size, and the memory it takes.
 
-Run as `python -m tests.bench.plan FOLDER STAGE`: one stage in a process of its own, so that its peak is its own.
+Run as `python -m tests.bench.plan STAGE FOLDER [COUNT]`: `generate`, `plan` or `render`, in a process of its own.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -23,18 +24,14 @@ GROWTH = 11.0
 
 def measure(folder: Path, *, small: int = SMALL, large: int = LARGE, repeat: int = 2) -> tuple[list[Figure], dict[str, Any]]:  # fmt: skip
     """Figures, small and large interleaved, the least of each; and what they were made from."""
-    from tests.bench.estate import write
-    from toolkit.init import init
-
     runs: dict[int, list[dict[str, Any]]] = {small: [], large: []}
     for count in runs:
-        home = folder / str(count)
-        init(home, target="ovhcloud", project="bench")
-        if write(home, count) != count:
-            raise RuntimeError("the generator made another number of resources")
+        _child("generate", folder / str(count), str(count))
     for _ in range(repeat):
         for count, found in runs.items():
-            found.append({stage: _stage(folder / str(count), stage) for stage in ("plan", "render")})  # fmt: skip
+            home = folder / str(count)
+            shutil.rmtree(home / "stacks", ignore_errors=True)
+            found.append({stage: _child(stage, home) for stage in ("plan", "render")})
     best = {count: min(map(_cpu, found)) for count, found in runs.items()}
     wall = min(sum(run[stage]["wall"] for stage in run) for run in runs[large])
     peak = max(run[stage]["mb"] for run in runs[large] for stage in run)
@@ -58,25 +55,32 @@ def _cpu(run: dict[str, Any]) -> float:
     return float(sum(stage["cpu"] for stage in run.values()))
 
 
-def _stage(folder: Path, stage: str) -> dict[str, Any]:
+def _child(*arguments: object) -> dict[str, Any]:
+    """One stage in a process of its own: a peak of memory is inherited, so this one stays small."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.plan", str(folder), stage],
+        [sys.executable, "-m", "tests.bench.plan", *map(str, arguments)],
         check=True, capture_output=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     held: dict[str, Any] = json.loads(done.stdout)
     return held
 
 
-def main(folder: Path, stage: str) -> None:
+def main(stage: str, folder: Path, count: int) -> None:
     """One stage here, and what it took as JSON."""
+    from tests.bench.estate import write
     from toolkit import stage as stages
+    from toolkit.init import init
 
     since, wall = time.process_time(), time.monotonic()
-    getattr(stages, stage)(folder)
+    if stage == "generate":
+        init(folder, target="ovhcloud", project="bench")
+        write(folder, count)
+    else:
+        getattr(stages, stage)(folder)
     took = {"cpu": time.process_time() - since, "wall": time.monotonic() - wall}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({**took, "mb": peak}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
