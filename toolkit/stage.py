@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +99,18 @@ def _optional(path: Path) -> bytes:
         ) from error
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cycle collector: a plan has no cycles, and walking a million live records again and again costs half the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def plan(folder: Path, target: str = "") -> Plan:
     """Make the plan and write plan.json, names.yaml and decisions.yaml, in an order that a crash survives.
 
@@ -107,8 +122,10 @@ def plan(folder: Path, target: str = "") -> Plan:
     workspace.write(
         folder / workspace.DECISIONS, decisions.dump(made.decisions, told.overrides, made.subjects)
     )
-    workspace.write(
-        folder / workspace.PLAN, workspace.canonical(made.document) + b"\n", private=True
+    workspace.write_pieces(
+        folder / workspace.PLAN,
+        lambda: chain(workspace.pieces(made.document), (b"\n",)),
+        private=True,
     )
     return made
 
@@ -119,8 +136,9 @@ def dry(folder: Path, target: str = "") -> Plan:
 
 
 def _make(folder: Path, told: Inputs) -> Plan:
-    estate = workspace.read_estate(folder / workspace.ESTATE)
-    return make(estate, told.config, told.cloud, told.names, told.overrides, told.measures)
+    with _uncollected():
+        estate = workspace.read_estate(folder / workspace.ESTATE)
+        return make(estate, told.config, told.cloud, told.names, told.overrides, told.measures)
 
 
 def read_fresh_plan(folder: Path) -> tuple[dict[str, Any], Inputs]:
@@ -163,8 +181,9 @@ def render(folder: Path, formats: Iterable[str] = FORMATS, *, check: bool = Fals
     """
     from toolkit.render.write import write_tree
 
-    document, _ = read_fresh_plan(folder)
-    return write_tree(folder, rendered(document, formats), check=check)
+    with _uncollected():
+        document, _ = read_fresh_plan(folder)
+        return write_tree(folder, rendered(document, formats), check=check)
 
 
 def rendered(

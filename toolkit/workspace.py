@@ -7,9 +7,10 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import IO, Any
 
 import orjson
@@ -25,6 +26,27 @@ NAMES, DECISIONS, PLAN, CONFIG = "names.yaml", "decisions.yaml", "plan.json", "r
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys: same value, same bytes."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def pieces(value: Mapping[str, Any]) -> Iterator[bytes]:
+    """`canonical` of a map, piece by piece, so that a large plan is never held twice."""
+    before = b"{"
+    for name in sorted(value):
+        yield before + canonical(name) + b":"
+        before = b","
+        held = value[name]
+        if not isinstance(held, list) or len(held) <= _PIECE:
+            yield canonical(held)
+            continue
+        for number in range(0, len(held), _PIECE):
+            part = canonical(held[number : number + _PIECE])
+            yield (b"," if number else b"[") + part[1:-1]
+        yield b"]"
+    yield b"}" if value else b"{}"
+
+
+_PIECE = 2000
+"""Elements of a list that are written together."""
 
 
 def digest(*parts: bytes) -> str:
@@ -91,6 +113,16 @@ def write(path: Path, data: bytes, *, private: bool = False) -> bool:
     with replacing(path, private=private) as file:
         file.write(data)
     return True
+
+
+def write_pieces(path: Path, data: Callable[[], Iterable[bytes]], *, private: bool = False) -> None:
+    """Write a file whole from pieces (given twice: to compare, to write); none where it holds them already."""
+    with contextlib.suppress(OSError), path.open("rb") as held:
+        if all(held.read(len(piece)) == piece for piece in data()) and not held.read(1):
+            return
+    with replacing(path, private=private) as file:
+        for piece in data():
+            file.write(piece)
 
 
 def read(path: Path, made_by: str) -> bytes:
@@ -181,8 +213,9 @@ def read_estate(path: Path) -> Estate:
         try:
             item = orjson.loads(line)
             if item["kind"] == "resource":
+                # the same few words on every line are kept once
                 resource = Resource(
-                    item["type"], item["id"], item["arn"], item["account"], item["region"],
+                    intern(item["type"]), item["id"], item["arn"], intern(item["account"]), intern(item["region"]),
                     item["name"], item["tags"], item["record"],
                 )  # fmt: skip
                 if resource.key in seen:
@@ -236,7 +269,11 @@ def read_plan(path: Path) -> dict[str, Any]:
 
 def plan_digest(plan: Mapping[str, Any]) -> str:
     """The digest of everything in a plan but its header."""
-    return digest(canonical({key: value for key, value in plan.items() if key != "header"}))
+    body = {key: value for key, value in plan.items() if key != "header"}
+    total = hashlib.sha256(sum(map(len, pieces(body))).to_bytes(8, "big"))
+    for piece in pieces(body):
+        total.update(piece)
+    return f"sha256:{total.hexdigest()}"
 
 
 def check_fresh(plan: Mapping[str, Any], current: Mapping[str, str]) -> None:

@@ -31,6 +31,8 @@ from toolkit.workspace import canonical
 
 RATE = 20.0
 """Calls per second and (account, region, service) to begin with."""
+BURST = 0.75
+"""Seconds' worth of calls that may go out at once."""
 EXPIRED = frozenset(
     {
         "ExpiredToken",
@@ -64,20 +66,27 @@ _ABSENT_SERVICE = (
 
 @dataclass
 class Limiter:
-    """A token bucket that halves its rate when AWS throttles and recovers slowly."""
+    """A token bucket that halves its rate when AWS throttles, once a second at most, and recovers with every answer.
+
+    It holds three quarters of a second: AWS's own bucket is fuller, so that calls which the
+    network bunches together still pass.
+    """
 
     rate: float = RATE
-    tokens: float = RATE
+    tokens: float = RATE * BURST
     stamp: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     throttles: int = 0
+    slowed: float = field(default_factory=lambda: time.monotonic() - 1)
 
     def take(self) -> None:
         """Wait for a token."""
         while True:
             with self.lock:
                 now = time.monotonic()
-                self.tokens = min(self.rate, self.tokens + (now - self.stamp) * self.rate)
+                self.tokens = min(
+                    max(1.0, self.rate * BURST), self.tokens + (now - self.stamp) * self.rate
+                )
                 self.stamp = now
                 if self.tokens >= 1:
                     self.tokens -= 1
@@ -87,12 +96,16 @@ class Limiter:
 
     def slower(self) -> None:
         with self.lock:
-            self.rate = max(1.0, self.rate / 2)
             self.throttles += 1
+            now = time.monotonic()
+            # the calls in flight are all refused together: that is one answer, not many
+            if now - self.slowed >= 1:
+                self.slowed = now
+                self.rate = max(1.0, self.rate / 2)
 
     def faster(self) -> None:
         with self.lock:
-            self.rate = min(RATE, self.rate + 0.1)
+            self.rate = min(RATE, self.rate + 0.25)
 
 
 @dataclass(frozen=True)
@@ -183,6 +196,8 @@ class Reader:
             self.limiter.slower()
 
     def _count(self, **_: Any) -> None:
+        """Every request waits for its token here, where repeated ones pass as well."""
+        self.limiter.take()
         self.progress.call()
 
     def _pages(
@@ -190,17 +205,12 @@ class Reader:
     ) -> Iterator[dict[str, Any]]:
         client = self.client(service)
         if client.can_paginate(operation):
-            pages = iter(client.get_paginator(operation).paginate(**params))
-            while True:
-                self.limiter.take()
-                page = next(pages, None)
-                if page is None:
-                    return
+            for page in client.get_paginator(operation).paginate(**params):
                 self.limiter.faster()
                 yield page
         else:
-            self.limiter.take()
             answer = getattr(client, operation)(**params)
+            self.limiter.faster()
             yield answer
             if any(
                 answer.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -32,10 +32,11 @@ class Resource:
     name: str
     tags: Mapping[str, str]
     record: Mapping[str, Any]
+    key: str = field(init=False, repr=False, compare=False)
+    """Made once: it is asked for a hundred times, and everything that holds it then shares it."""
 
-    @property
-    def key(self) -> str:
-        return f"{self.type}|{self.account}|{self.region}|{self.id}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", key_of(self.type, self.account, self.region, self.id))
 
     def line(self) -> dict[str, Any]:
         """The resource as a line of `estate.jsonl`."""
@@ -114,6 +115,14 @@ class Estate:
     def _children(self) -> dict[tuple[str, str], Mapping[str, tuple[Resource, ...]]]:
         return {}
 
+    @cached_property
+    def _having(
+        self,
+    ) -> dict[
+        tuple[str, Callable[[Resource], Iterable[object]]], Mapping[object, tuple[Resource, ...]]
+    ]:
+        return {}
+
     @property
     def types(self) -> Iterable[str]:
         return self._by_type.keys()
@@ -149,6 +158,23 @@ class Estate:
                     groups.setdefault(held, []).append(resource)
             index = {held: tuple(group) for held, group in groups.items()}
             self._children[type_, member] = index
+        return index.get(value, ())
+
+    def having(
+        self, type_: str, marks: Callable[[Resource], Iterable[object]], value: object
+    ) -> tuple[Resource, ...]:
+        """Resources of a type among whose marks a value is, sorted by identity; indexed at first use.
+
+        `marks` is a function of a module: a lambda would be indexed anew at every call.
+        """
+        index = self._having.get((type_, marks))
+        if index is None:
+            groups: dict[object, list[Resource]] = {}
+            for resource in self.of(type_):
+                for held in dict.fromkeys(marks(resource)):
+                    groups.setdefault(held, []).append(resource)
+            index = {held: tuple(group) for held, group in groups.items()}
+            self._having[type_, marks] = index
         return index.get(value, ())
 
     def __iter__(self) -> Iterator[Resource]:

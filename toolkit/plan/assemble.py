@@ -132,6 +132,8 @@ def _assign_names(by_origin: Mapping[str, list[Node]], names: Names, labels: Lab
             held = names.entries[origin]
             taken.update(f"{held.name}-{label}" for label in held.labels.values())
             taken.update(_node_name(held, node) for node in group if not _unlabelled(held, node))
+    free: dict[tuple[str, str], int] = {}
+    """The first number not known to be taken, per wanted name and noun: `rule-10` comes a thousand times."""
     for origin in sorted(by_origin):
         group = by_origin[origin]
         if origin in names.entries:
@@ -145,7 +147,10 @@ def _assign_names(by_origin: Mapping[str, list[Node]], names: Names, labels: Lab
                 or labels.application.get(origin, "")
             )
             wanted = f"{near}-{wanted}" if near and not holds_raw_id(near) else wanted
-        number = 1
+        number = free.get((wanted, _noun(origin)), 1)
+        while _candidate(wanted, origin, number) in taken:
+            number += 1
+        free[wanted, _noun(origin)] = number
         while True:
             entry = Entry(_candidate(wanted, origin, number))
             _assign_labels(entry, group, set())
@@ -180,10 +185,14 @@ def _assign_labels(entry: Entry, group: Iterable[Node], taken: set[str]) -> None
 
 def _candidate(wanted: str, origin: str, number: int) -> str:
     """The wanted name, then with its AWS noun, then with a number."""
-    noun = origin.split("|", 1)[0].rsplit(".", maxsplit=1)[-1].replace("_", "-")
+    noun = _noun(origin)
     if number == 1:
         return wanted
     return f"{wanted}-{noun}" if number == 2 else f"{wanted}-{noun}-{number - 1}"
+
+
+def _noun(origin: str) -> str:
+    return origin.split("|", 1)[0].rsplit(".", maxsplit=1)[-1].replace("_", "-")
 
 
 def _package(node: Node) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.outcomes import Move, Task, Text, text
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from toolkit.outcomes import Decision
     from toolkit.plan.applications import Applications
     from toolkit.plan.assemble import Placed, Stack
-    from toolkit.plan.graph import Graph
+    from toolkit.plan.graph import Edge, Graph
     from toolkit.plan.quotas import Quotas
     from toolkit.plan.waves import Wave
     from toolkit.translate import Translation
@@ -30,7 +31,7 @@ MB_PER_SECOND = 100
 """What copies are estimated with: 80 % of one line of 1 Gbit/s."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Material:
     """Everything that the steps are made from."""
 
@@ -47,6 +48,25 @@ class Material:
     decisions: Mapping[str, Decision]
     graph: Graph
     measures: Mapping[str, Mapping[str, float]]
+
+    @cached_property
+    def rewire_of(self) -> Mapping[str, list[dict[str, Any]]]:
+        """Application -> its entries of `rewire`."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for entry in self.rewire:
+            found.setdefault(entry["application"], []).append(entry)
+        return found
+
+    @cached_property
+    def named(self) -> Mapping[str, list[Edge]]:
+        """Key -> the DNS records and zones that name it."""
+        found: dict[str, list[Edge]] = {}
+        for type_ in ("aws.route53.record_set", "aws.route53.hosted_zone"):
+            for resource in self.estate.of(type_):
+                for edge in self.graph.outgoing.get(resource.key, ()):
+                    if not edge.dst.startswith(("aws.route53.", "aws.ec2.vpc|")):
+                        found.setdefault(edge.dst, []).append(edge)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +129,13 @@ def steps(m: Material) -> list[Step]:
     """All steps, wave by wave; before a wave, longest lead time first."""
     ids = _Ids()
     stack_wave = _stack_waves(m)
+    stacks_of: dict[int, list[Stack]] = {}
+    for stack in m.stacks:
+        stacks_of.setdefault(stack_wave[stack.name], []).append(stack)
     found: list[Step] = []
     foundation: dict[str, str] = {}
     for wave in m.waves:
-        mine = [stack for stack in m.stacks if stack_wave[stack.name] == wave.number]
+        mine = stacks_of.get(wave.number, [])
         before = [*_orders(m, wave, ids), *_tasks(m, wave, ids)]
         before.sort(key=lambda step: -step.lead_days)
         built = list(_build(mine, wave, ids, foundation, ("network", "data"), "before"))
@@ -338,7 +361,7 @@ def _during(
         yield from last
     servers_built = list(_build(servers, wave, ids, foundation, ("servers", "entry"), "during"))
     yield from servers_built
-    rewired = [entry for entry in m.rewire if entry["application"] in wave.applications]
+    rewired = [entry for name in wave.applications for entry in m.rewire_of.get(name, ())]
     if rewired:
         yield Step(
             id=ids.new(number, "rewire"), wave=number, phase="during", person=True, role="operator",
@@ -382,14 +405,8 @@ def _during(
         )  # fmt: skip
 
 
-def _dns_edges(m: Material, wave: Wave) -> list[Any]:
-    inside = set(wave.keys)
-    return [
-        edge
-        for key in (*(r.key for r in m.estate.of("aws.route53.record_set")), *(r.key for r in m.estate.of("aws.route53.hosted_zone")))
-        for edge in m.graph.outgoing.get(key, ())
-        if edge.dst in inside and not edge.dst.startswith("aws.route53.") and not edge.dst.startswith("aws.ec2.vpc|")
-    ]  # fmt: skip
+def _dns_edges(m: Material, wave: Wave) -> list[Edge]:
+    return [edge for key in wave.keys for edge in m.named.get(key, ())]
 
 
 def _after(wave: Wave, ids: _Ids, during: list[Step]) -> Iterator[Step]:

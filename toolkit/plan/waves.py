@@ -144,25 +144,29 @@ def schedule(
         name: number for number, (group, _, _) in enumerate(groups, start=1) for name in group
     }
     waves: list[Wave] = []
+    crossings: list[list[Crossing]] = [[] for _ in range(len(groups) + 1)]
+    needed: dict[str, set[str]] = {}
+    for (a, b), paths in sorted(needs.items()):
+        needed.setdefault(a, set()).add(b)
+        first, last = sorted((wave_of[a], wave_of[b]))
+        told = [Crossing(a, b, path, last) for path in sorted(set(paths))[:10]]
+        for number in range(first, last):
+            crossings[number] += told
+    circle = {name: number for number, cycle in enumerate(cycles) for name in cycle}
     for number, (group, risk_, why) in enumerate(groups, start=1):
-        crossings = tuple(
-            Crossing(a, b, path, max(wave_of[a], wave_of[b]))
-            for (a, b), paths in sorted(needs.items())
-            if min(wave_of[a], wave_of[b]) <= number < max(wave_of[a], wave_of[b])
-            for path in sorted(set(paths))[:10]
-        )
+        circles = sorted({circle[name] for name in group if name in circle})
         waves.append(
             Wave(
                 number=number,
                 applications=group,
                 keys=tuple(sorted(key for name in group for key in keys[name])),
                 needs=tuple(
-                    sorted({wave_of[b] for (a, b) in needs if a in group and wave_of[b] != number})
+                    sorted({wave_of[b] for a in group for b in needed.get(a, ())} - {number})
                 ),
                 risk=risk_,
                 why=why,
-                cycle=next((cycle for cycle in cycles if set(cycle) & set(group)), ()),
-                crossings=crossings,
+                cycle=cycles[circles[0]] if circles else (),
+                crossings=tuple(crossings[number]),
             )
         )
     return waves

@@ -30,6 +30,8 @@ class Call:
 def string(text: str) -> str:
     """A string literal in double quotes, or single ones where that saves escapes, as the formatter has it."""
     quote = "'" if text.count('"') > text.count("'") else '"'
+    if text.isprintable() and "\\" not in text and quote not in text:
+        return f"{quote}{text}{quote}"
     out: list[str] = []
     for char in text:
         if char == "\\":
@@ -130,7 +132,9 @@ def either(name: str, first: str, second: str) -> list[str]:
 def comment(text: str, indent: int = 0) -> list[str]:
     """Comment lines; no character of the text can end the comment."""
     room = WIDTH - indent - 2
-    words = "".join(char if char.isprintable() else " " for char in text).split()
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    words = text.split()
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + 1 + len(word) <= room:

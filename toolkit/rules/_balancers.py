@@ -189,6 +189,16 @@ def action(
     return held, losses
 
 
+def listener_of(ctx: Context, rule: Resource) -> Resource | None:
+    """The listener of a listener rule: a rule's ARN begins with its listener's."""
+    hits = ctx.estate.having("aws.elbv2.listener", _rule_path, rule.id.rsplit("/", 1)[0])
+    return hits[0] if hits else None
+
+
+def _rule_path(listener: Resource) -> Iterator[object]:
+    yield listener.id.replace(":listener/", ":listener-rule/")
+
+
 def listener_name(ctx: Context, listener: Resource) -> str:
     """Its balancer's name with protocol and port: listeners have no name of their own."""
     record = listener.record

@@ -44,14 +44,17 @@ def balancer_subnets(ctx: Context, group: str) -> list[str]:
     """The CIDRs of the subnets in which a balancer that wears a group may have its address."""
     id_ = ctx.estate.by_key[group].id
     cidrs: set[str] = set()
-    for balancer in ctx.estate.of("aws.elbv2.load_balancer"):
-        if id_ in balancer.record.get("SecurityGroups", []):
-            zones = balancer.record.get("AvailabilityZones", [])
-            cidrs |= _cidrs(ctx, balancer, [each.get("SubnetId") for each in zones[:1]])
-    for balancer in ctx.estate.of("aws.elb.load_balancer"):
-        if id_ in balancer.record.get("SecurityGroups", []):
-            cidrs |= _cidrs(ctx, balancer, balancer.record.get("Subnets", [])[:1])
+    for balancer in ctx.estate.having("aws.elbv2.load_balancer", _worn, id_):
+        zones = balancer.record.get("AvailabilityZones", [])
+        cidrs |= _cidrs(ctx, balancer, [each.get("SubnetId") for each in zones[:1]])
+    for balancer in ctx.estate.having("aws.elb.load_balancer", _worn, id_):
+        cidrs |= _cidrs(ctx, balancer, balancer.record.get("Subnets", [])[:1])
     return sorted(cidrs)
+
+
+def _worn(balancer: Resource) -> Sequence[object]:
+    held: Sequence[object] = balancer.record.get("SecurityGroups", [])
+    return held
 
 
 def _cidrs(ctx: Context, near: Resource, ids: Sequence[object]) -> set[str]:

@@ -20,11 +20,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     names = tuple(
         sorted({held.get("DomainName") or source.name, *held.get("SubjectAlternativeNames", [])})
     )
-    listeners = [
-        each
-        for each in ctx.estate.of("aws.elbv2.listener")
-        if any(c.get("CertificateArn") == source.id for c in each.record.get("Certificates", []))
-    ]
+    listeners = ctx.estate.having("aws.elbv2.listener", _certificates, source.id)
     used = bool(held.get("InUseBy")) or bool(listeners)
     if not used:
         yield Disposition(
@@ -67,6 +63,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "The private authority stays in AWS: build one of your own (step-ca) and spread its root.",
             "major",
         )
+
+
+def _certificates(listener: Resource) -> Iterator[object]:
+    for each in listener.record.get("Certificates", []):
+        yield each.get("CertificateArn")
 
 
 RULE = Rule(

@@ -33,9 +33,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         template = next(
             (
                 each
-                for each in ctx.estate.of("aws.ec2.launch_template")
-                if each.record.get("LaunchTemplateName") == spec["LaunchTemplateName"]
-                and each.region == source.region
+                for each in ctx.estate.where(
+                    "aws.ec2.launch_template", "LaunchTemplateName", spec["LaunchTemplateName"]
+                )
+                if each.region == source.region
             ),
             None,
         )

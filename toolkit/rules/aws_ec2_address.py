@@ -22,16 +22,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     interface = ctx.estate.find(
         "aws.ec2.network_interface", record.get("NetworkInterfaceId"), source
     )
-    nat = next(
-        (
-            g
-            for g in ctx.estate.of("aws.ec2.nat_gateway")
-            if any(
-                a.get("AllocationId") == source.id for a in g.record.get("NatGatewayAddresses", [])
-            )
-        ),
-        None,
-    )
+    nat = next(iter(ctx.estate.having("aws.ec2.nat_gateway", _allocations, source.id)), None)
     if nat is not None:
         yield Disposition(
             "absorbed",
@@ -104,6 +95,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         ),
         "major",
     )
+
+
+def _allocations(gateway: Resource) -> Iterator[object]:
+    for each in gateway.record.get("NatGatewayAddresses", []):
+        yield each.get("AllocationId")
 
 
 RULE = Rule(

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Absorbed by the VPN that names it."""
     record = source.record
-    users = [
-        each
-        for each in ctx.estate.of("aws.ec2.vpn_connection")
-        if each.record.get("CustomerGatewayId") == source.id
-    ]
+    users = ctx.estate.where("aws.ec2.vpn_connection", "CustomerGatewayId", source.id)
     said = text(
         "The office's end {ip} (ASN {asn}{device}).",
         ip=record.get("IpAddress", "?"),

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Name servers are carried by the subnets, other options are told."""
-    users = [
-        each
-        for each in ctx.estate.of("aws.ec2.vpc")
-        if each.record.get("DhcpOptionsId") == source.id
-    ]
+    users = ctx.estate.where("aws.ec2.vpc", "DhcpOptionsId", source.id)
     for each in source.record.get("DhcpConfigurations", []):
         values = ", ".join(value["Value"] for value in each.get("Values", []) if value.get("Value"))
         key = each.get("Key", "?")

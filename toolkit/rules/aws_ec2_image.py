@@ -17,15 +17,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Moved where something starts from it."""
     record = source.record
     users = [
-        each
-        for each in ctx.estate.of("aws.ec2.instance")
-        if each.record.get("ImageId") == source.id
-    ]
-    users += [
-        each
-        for each in ctx.estate.of("aws.ec2.launch_template")
-        if ((each.record.get("Version") or [{}])[0].get("LaunchTemplateData") or {}).get("ImageId")
-        == source.id
+        *ctx.estate.where("aws.ec2.instance", "ImageId", source.id),
+        *ctx.estate.having("aws.ec2.launch_template", _images, source.id),
     ]
     name = record.get("Name") or source.name
     if not users:
@@ -55,6 +48,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         ),
         way_out="An image at the target, or a catalogue image and Ansible",
         work="Export, convert with virtio drivers, register; or rebuild.",
+    )
+
+
+def _images(template: Resource) -> Iterator[object]:
+    yield ((template.record.get("Version") or [{}])[0].get("LaunchTemplateData") or {}).get(
+        "ImageId"
     )
 
 

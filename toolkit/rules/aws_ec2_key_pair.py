@@ -19,15 +19,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     name = source.record["KeyName"]
     users = [
         each
-        for each in ctx.estate.of("aws.ec2.instance")
-        if each.record.get("KeyName") == name and each.region == source.region
+        for each in ctx.estate.where("aws.ec2.instance", "KeyName", name)
+        if each.region == source.region
     ]
-    users += [
-        each
-        for each in ctx.estate.of("aws.ec2.launch_template")
-        if ((each.record.get("Version") or [{}])[0].get("LaunchTemplateData") or {}).get("KeyName")
-        == name
-    ]
+    users += ctx.estate.having("aws.ec2.launch_template", _keys, name)
     if not users:
         yield Disposition("retire", text("No server uses {name}.", name=name))
         return
@@ -39,6 +34,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             name=name,
             kind=source.record.get("KeyType", "rsa"),
         ),
+    )
+
+
+def _keys(template: Resource) -> Iterator[object]:
+    yield ((template.record.get("Version") or [{}])[0].get("LaunchTemplateData") or {}).get(
+        "KeyName"
     )
 
 

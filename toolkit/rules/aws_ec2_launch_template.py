@@ -29,10 +29,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         else "no image",
         key=data.get("KeyName", "none"),
     )
-    users = [
-        each for each in ctx.estate.of("aws.autoscaling.auto_scaling_group")
-        if source.id in ((each.record.get("LaunchTemplate") or {}).get("LaunchTemplateId"), ((((each.record.get("MixedInstancesPolicy") or {}).get("LaunchTemplate") or {}).get("LaunchTemplateSpecification")) or {}).get("LaunchTemplateId"))
-    ]  # fmt: skip
+    users = ctx.estate.having("aws.autoscaling.auto_scaling_group", _templates, source.id)
     if users:
         yield Disposition("absorbed", said, into=users[0].key)
     else:
@@ -43,6 +40,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 said=str(said),
             ),
         )
+
+
+def _templates(group: Resource) -> Iterator[object]:
+    record = group.record
+    mixed = (record.get("MixedInstancesPolicy") or {}).get("LaunchTemplate") or {}
+    for spec in (record.get("LaunchTemplate"), mixed.get("LaunchTemplateSpecification")):
+        yield (spec or {}).get("LaunchTemplateId")
 
 
 RULE = Rule(

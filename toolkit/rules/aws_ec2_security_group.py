@@ -27,8 +27,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         return
     members = [
         e
-        for e in ctx.estate.where("aws.ec2.network_interface", "VpcId", vpc.id)
-        if any(g.get("GroupId") == source.id for g in e.record.get("Groups", []))
+        for e in ctx.estate.having("aws.ec2.network_interface", _worn, source.id)
+        if e.record.get("VpcId") == vpc.id
     ]
     if vpc.record.get("IsDefault") and not ctx.estate.where(
         "aws.ec2.network_interface", "VpcId", vpc.id
@@ -142,6 +142,11 @@ def _through_balancers(each: Opening, source: Resource, ctx: Context) -> Iterato
             yield Opening(
                 "ingress", each.protocol, each.first, each.last, cidr, 4, "from the load balancer"
             )
+
+
+def _worn(interface: Resource) -> Iterator[object]:
+    for each in interface.record.get("Groups", []):
+        yield each.get("GroupId")
 
 
 RULE = Rule(

@@ -16,15 +16,11 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Backups do not move; the data does. A snapshot behind an image goes with the image."""
     record = source.record
-    for image in ctx.estate.of("aws.ec2.image"):
-        if any(
-            (each.get("Ebs") or {}).get("SnapshotId") == source.id
-            for each in image.record.get("BlockDeviceMappings", [])
-        ):
-            yield Disposition(
-                "absorbed", text("The disk of the image {name}.", name=image.name), into=image.key
-            )
-            return
+    for image in ctx.estate.having("aws.ec2.image", _snapshots, source.id):
+        yield Disposition(
+            "absorbed", text("The disk of the image {name}.", name=image.name), into=image.key
+        )
+        return
     volume = ctx.estate.find("aws.ec2.volume", record.get("VolumeId"), source)
     said = text(
         "{size} GiB of {volume}{note}.",
@@ -41,6 +37,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
     else:
         yield Disposition("retire", said)
+
+
+def _snapshots(image: Resource) -> Iterator[object]:
+    for each in image.record.get("BlockDeviceMappings", []):
+        yield (each.get("Ebs") or {}).get("SnapshotId")
 
 
 RULE = Rule(

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """How many networks hang on it says how much there is to design."""
     record = source.record
-    hung = [
-        each
-        for each in ctx.estate.of("aws.ec2.transit_gateway_attachment")
-        if each.record.get("TransitGatewayId") == source.id
-    ]
+    hung = ctx.estate.where("aws.ec2.transit_gateway_attachment", "TransitGatewayId", source.id)
     yield Task(
         "hub",
         text(

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Carried by the caches that use it."""
     name = source.record["CacheSubnetGroupName"]
-    users = [
-        each
-        for each in ctx.estate.of("aws.elasticache.cache_cluster")
-        if each.record.get("CacheSubnetGroupName") == name
-    ]
+    users = ctx.estate.where("aws.elasticache.cache_cluster", "CacheSubnetGroupName", name)
     subnets = [
         hit.name
         for each in source.record.get("Subnets", [])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.entry import Route
 from toolkit.outcomes import Disposition, Loss, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._balancers import action, listener_name
+from toolkit.rules._balancers import action, listener_name, listener_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -25,14 +25,7 @@ _CONFIG = {
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """The default rule is the listener's own; others become policies."""
     record = source.record
-    listener = next(
-        (
-            each
-            for each in ctx.estate.of("aws.elbv2.listener")
-            if each.id.replace(":listener/", ":listener-rule/") == source.id.rsplit("/", 1)[0]
-        ),
-        None,
-    )
+    listener = listener_of(ctx, source)
     if record.get("IsDefault") or record.get("Priority") == "default":
         yield Disposition(
             "absorbed", "The default action of its listener.", into=listener.key if listener else ""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from toolkit.intents.entry import Backend
 from toolkit.outcomes import Disposition, Loss, Outcome, text
+from toolkit.plan.graph import strings
 from toolkit.rule import Detail, Fetch, Rule, fields, noise
-from toolkit.rules._balancers import members, probe
+from toolkit.rules._balancers import listener_of, members, probe
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -29,15 +30,18 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     balancer = balancer or next(
         (
             ctx.key("aws.elbv2.load_balancer", listener.record.get("LoadBalancerArn"), source)
-            for listener in ctx.estate.of("aws.elbv2.listener")
-            if source.id in str(listener.record.get("DefaultActions"))
+            for listener in ctx.estate.having("aws.elbv2.listener", _forwarded, source.id)
         ),
         None,
     )
-    balancer = balancer or next((
-        ctx.key("aws.elbv2.load_balancer", listener.record.get("LoadBalancerArn"), source) for each in ctx.estate.of("aws.elbv2.rule") if source.id in str(each.record.get("Actions"))
-        for listener in ctx.estate.of("aws.elbv2.listener") if listener.id.replace(":listener/", ":listener-rule/") == each.id.rsplit("/", 1)[0]
-    ), None)  # fmt: skip
+    balancer = balancer or next(
+        (
+            ctx.key("aws.elbv2.load_balancer", listener.record.get("LoadBalancerArn"), source)
+            for each in ctx.estate.having("aws.elbv2.rule", _forwarded, source.id)
+            if (listener := listener_of(ctx, each)) is not None
+        ),
+        None,
+    )
     if balancer is None:
         yield Disposition("retire", "No load balancer that was read forwards to it.")
         return
@@ -60,8 +64,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     targets = [each.get("Target") or {} for each in record.get("Targets", [])]
     fleets = [
         (each.key, port)
-        for each in ctx.estate.of("aws.autoscaling.auto_scaling_group")
-        if source.id in each.record.get("TargetGroupARNs", [])
+        for each in ctx.estate.having(
+            "aws.autoscaling.auto_scaling_group", _target_groups, source.id
+        )
     ]
     attributes = {each.get("Key"): each.get("Value") for each in record.get("Attributes", [])}
     protocol = {
@@ -92,6 +97,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 "Health is asked at the port {port} of each member.", port=record["HealthCheckPort"]
             ),
         )
+
+
+def _target_groups(fleet: Resource) -> Iterator[object]:
+    yield from fleet.record.get("TargetGroupARNs", [])
+
+
+def _forwarded(source: Resource) -> Iterator[object]:
+    """Every word in the actions of a listener or a rule; the ARNs of target groups among them."""
+    for member in ("DefaultActions", "Actions"):
+        for _, held in strings(source.record.get(member)):
+            yield held
 
 
 RULE = Rule(

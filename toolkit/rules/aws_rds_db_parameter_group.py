@@ -20,10 +20,7 @@ _AWS_ONLY = ("rds.", "aurora_", "awslogs")
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """What somebody set is carried by the database; what only RDS knows is a loss."""
     name = source.record["DBParameterGroupName"]
-    users = [
-        each.key for each in ctx.estate.of("aws.rds.db_instance")
-        if any(held.get("DBParameterGroupName") == name for held in each.record.get("DBParameterGroups", []))
-    ]  # fmt: skip
+    users = [each.key for each in ctx.estate.having("aws.rds.db_instance", _groups, name)]
     chosen = settings(source.record)
     if name.startswith("default."):
         yield Disposition(
@@ -58,6 +55,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
     else:
         yield Disposition("retire", text("No database uses it ({settings}).", settings=said))
+
+
+def _groups(database: Resource) -> Iterator[object]:
+    for each in database.record.get("DBParameterGroups", []):
+        yield each.get("DBParameterGroupName")
 
 
 RULE = Rule(

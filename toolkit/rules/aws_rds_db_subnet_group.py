@@ -18,12 +18,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     name = source.record["DBSubnetGroupName"]
     users = [
         each.key
-        for each in ctx.estate.of("aws.rds.db_instance")
-        if (each.record.get("DBSubnetGroup") or {}).get("DBSubnetGroupName") == name
-    ] + [
-        each.key
-        for each in ctx.estate.of("aws.rds.db_cluster")
-        if each.record.get("DBSubnetGroup") == name
+        for each in (
+            *ctx.estate.having("aws.rds.db_instance", _group, name),
+            *ctx.estate.where("aws.rds.db_cluster", "DBSubnetGroup", name),
+        )
     ]
     subnets = [
         hit.name
@@ -46,6 +44,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 "No database uses it ({subnets}).", subnets=", ".join(subnets) or "no subnets read"
             ),
         )
+
+
+def _group(database: Resource) -> Iterator[object]:
+    yield (database.record.get("DBSubnetGroup") or {}).get("DBSubnetGroupName")
 
 
 RULE = Rule(

@@ -82,11 +82,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         host = bare_host(alias["DNSName"])
         for type_ in ("aws.elbv2.load_balancer", "aws.elb.load_balancer"):
             target = target or next(
-                (
-                    each.key
-                    for each in ctx.estate.of(type_)
-                    if bare_host(str(each.record.get("DNSName", ""))) == host
-                ),
+                (each.key for each in ctx.estate.having(type_, _hosts, host)),
                 "",
             )
         if not target:
@@ -107,9 +103,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 into=zone.key,
             )
             return
-    address = next(
-        (a for a in ctx.estate.of("aws.ec2.address") if a.record.get("PublicIp") in values), None
-    )
+    addresses = [
+        a for each in values for a in ctx.estate.where("aws.ec2.address", "PublicIp", each)
+    ]
+    address = min(addresses, key=lambda a: (a.type, a.account, a.region, a.id), default=None)
     if address is not None and kind == "A":
         target = address.key
     yield Records(
@@ -125,11 +122,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Loss("HealthCheckId", "Nobody checks its health before answering any more.", "major")
 
 
+def _hosts(balancer: Resource) -> Iterator[object]:
+    yield bare_host(str(balancer.record.get("DNSName", "")))
+
+
 def _stays(source: Resource, ctx: Context, policy: str) -> bool:
     zone = source.id.split(" ", 1)[0]
     rivals = [
-        each for each in ctx.estate.of("aws.route53.record_set")
-        if each.id.split(" ", 1)[0] == zone and each.record.get("Name") == source.record.get("Name") and each.record.get("Type") == source.record.get("Type")
+        each for each in ctx.estate.where("aws.route53.record_set", "Name", str(source.record.get("Name")))
+        if each.id.split(" ", 1)[0] == zone and each.record.get("Type") == source.record.get("Type")
     ]  # fmt: skip
     best = max(
         rivals,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +28,8 @@ class Target:
     ctx: Context
     intents: Mapping[str, tuple[Intent, ...]]
     nodes: dict[tuple[str, str], Node] = field(default_factory=dict)
+    _kinds: dict[type[Intent], list[Any]] = field(default_factory=dict)
+    _networks: dict[type[Intent], dict[object, list[Any]]] = field(default_factory=dict)
 
     @property
     def cloud(self) -> Cloud:
@@ -42,10 +44,24 @@ class Target:
 
     def all(self, kind: type[I]) -> Iterator[I]:
         """Every intent of a kind, in order of identity."""
-        for group in self.intents.values():
-            for intent in group:
-                if isinstance(intent, kind):
-                    yield intent
+        held = self._kinds.get(kind)
+        if held is None:
+            held = self._kinds[kind] = [
+                intent
+                for group in self.intents.values()
+                for intent in group
+                if isinstance(intent, kind)
+            ]
+        return iter(held)
+
+    def within(self, kind: type[I], network: object) -> Sequence[I]:
+        """Every intent of a kind that is of one network, in order of identity."""
+        index = self._networks.get(kind)
+        if index is None:
+            index = self._networks[kind] = {}
+            for intent in self.all(kind):
+                index.setdefault(getattr(intent, "network", None), []).append(intent)
+        return index.get(network, ())
 
     def node(self, key: str | None, role: str = "") -> Node | None:
         """A node made by an intent of lower rank (or earlier in the same rank), or None."""

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 def network(intent: Network, t: Target) -> Iterator[object]:
     """A VPC with its private networks is ordered: the provider creates none."""
-    nets = ", ".join(
-        f"{each.name} {each.cidr}" for each in t.all(Subnet) if each.network == intent.origin
-    )
+    nets = ", ".join(f"{each.name} {each.cidr}" for each in t.within(Subnet, intent.origin))
     yield Task(
         "network-order", text("Order the VPC {name} ({cidrs}) with the private networks {nets}", name=intent.name, cidrs=", ".join(intent.cidrs), nets=nets or "none"),
         "Nothing in the provider's interface creates a VPC, a private network, a gateway or a route.", lead_days=15, role="network",
@@ -79,11 +77,7 @@ def subnet(intent: Subnet, t: Target) -> Iterator[object]:
 
 def routers(intent: Routers, t: Target) -> Iterator[object]:
     """The gateway of the ordered VPC: which networks may get out is part of the order."""
-    closed = [
-        each.name
-        for each in t.all(Subnet)
-        if each.network == intent.network and each.reach == "isolated"
-    ]
+    closed = [each.name for each in t.within(Subnet, intent.network) if each.reach == "isolated"]
     if closed:
         yield Task(
             "isolated-networks",

@@ -120,9 +120,7 @@ def routers(intent: Routers, t: Target) -> Iterator[object]:
 
     One router with a gateway for all would hand isolated subnets the internet through its SNAT.
     """
-    subnets = [
-        each for each in t.all(Subnet) if each.network == intent.network and t.node(each.origin)
-    ]
+    subnets = [each for each in t.within(Subnet, intent.network) if t.node(each.origin)]
     if not subnets:
         return
     open_ = [each for each in subnets if each.reach != "isolated"]
@@ -242,10 +240,9 @@ def link(intent: Link, t: Target) -> Iterator[object]:
             type="openstack.networking.RouterRoute", origin=intent.origin, role=f"to-{slug(cidr)}", tier="network", topic="network", vpc=intent.near,
             props={"router_id": Out(intent.near, near_role), "destination_cidr": cidr, "next_hop": address}, depends_on=(Out(intent.origin, "interface"),),
         )  # fmt: skip
-    for each in t.all(Subnet):
+    for each in t.within(Subnet, intent.near):
         if (
-            each.network == intent.near
-            and each.origin != near_open.origin
+            each.origin != near_open.origin
             and (each.reach == "isolated") == (near_open.reach == "isolated")
             and t.node(each.origin)
         ):
@@ -260,7 +257,7 @@ def link(intent: Link, t: Target) -> Iterator[object]:
 
 
 def _first(t: Target, network_: str) -> Subnet | None:
-    held = [each for each in t.all(Subnet) if each.network == network_ and t.node(each.origin)]
+    held = [each for each in t.within(Subnet, network_) if t.node(each.origin)]
     return next((each for each in held if each.reach != "isolated"), held[0] if held else None)
 
 
@@ -275,9 +272,7 @@ def firewall(intent: Firewall, t: Target) -> Iterator[object]:
 def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
     """Every opening of every group of one network, each once, under a name made of what it says."""
     forwarding = _forwarding(t, intent.origin)
-    for held in t.all(Firewall):
-        if held.network != intent.origin:
-            continue
+    for held in t.within(Firewall, intent.origin):
         seen: set[str] = set()
         for each in held.openings:
             peers: list[tuple[str, str, dict[str, Any]]] = []

@@ -1,0 +1,1 @@
+"""Performance as ratios in one run: discovery, planning, start-up."""
