@@ -153,6 +153,10 @@ def estate_header(path: Path) -> dict[str, Any]:
         raise FileError(
             f"{path} cannot be read: {error}", "Run `repatria discover` again."
         ) from error
+    if not isinstance(header, dict):
+        raise FileError(
+            f"{path} does not start with a header line", "Run `repatria discover` again."
+        )
     return header
 
 
