@@ -237,12 +237,7 @@ def read_plan(path: Path) -> dict[str, Any]:
             "Use the version of repatria that wrote it, or run `repatria plan` again.",
         )
     head = plan.get("header")
-    if (
-        not isinstance(head, dict)
-        or not isinstance(head.get("made_from"), dict)
-        or not isinstance(head.get("target"), dict)
-        or not isinstance(head["target"].get("cloud"), str)
-    ):
+    if not isinstance(head, dict) or not isinstance(head.get("made_from"), dict):
         raise FileError(f"{path} has no header that says what it was made from", hint)
     if head.get("body") != plan_digest(plan):
         raise FileError(f"{path} was edited by hand (its digest does not agree)", hint)
