@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAIN = "111122223333"
+MAIN = "123456789012"
 REGION = "eu-central-1"
 
 
@@ -69,7 +69,7 @@ def server() -> Iterator[Server]:
         stdin=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "MOTO_ACCOUNT_ID": MAIN, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
+        env={**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
     )
     try:
         assert child.stdout is not None
