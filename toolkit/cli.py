@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from toolkit.progress import Progress
 
 DONE, FAILED, USAGE, LOOK, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
+ENVIRONMENT = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE,
+    errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR,
+)  # fmt: skip
+"""What the machine, not this program, refuses: exit code 1."""
 TARGETS = click.Choice(["ovhcloud", "infomaniak", "cloudtemple", "openstack"])
 
 
@@ -356,6 +362,12 @@ def run(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             say(f"hint: {error.hint}")
         return FAILED
+    except OSError as error:
+        if error.errno not in ENVIRONMENT:
+            return _bug(error)
+        say(f"error: {error.strerror}" + (f": {error.filename}" if error.filename else ""))
+        say("hint: this is the machine's answer; nothing that was there is lost, run it again.")
+        return FAILED
     except Exception as error:  # noqa: BLE001 - the last fence; it is written down and exits 70
         return _bug(error)
     return DONE
@@ -365,12 +377,16 @@ def _bug(error: Exception) -> int:
     import platform
     import tempfile
 
-    handle, name = tempfile.mkstemp(prefix="repatria-bug-", suffix=".log")
-    with os.fdopen(handle, "w") as log:
-        log.write(
-            f"repatria {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-        )
-        log.write("".join(traceback.format_exception(error)))
+    try:
+        handle, name = tempfile.mkstemp(prefix="repatria-bug-", suffix=".log")
+        with os.fdopen(handle, "w") as log:
+            log.write(
+                f"repatria {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+            )
+            log.write("".join(traceback.format_exception(error)))
+    except OSError as full:
+        name = f"what follows (no log could be written: {full.strerror})"
+        say("".join(traceback.format_exception(error)))
     say(f"bug: {type(error).__name__}: {error}")
     say(
         f"hint: this is ours, not yours; please report it with {name} (read it first: it may hold names of your estate)"

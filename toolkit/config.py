@@ -80,7 +80,7 @@ def load(folder: Path) -> Config:
     """
     path = folder / CONFIG
     try:
-        raw = tomllib.loads(path.read_text())
+        raw = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(
             f"{folder} is no workspace: there is no {CONFIG} in it",
@@ -186,6 +186,8 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Config:
                 ipaddress.ip_network(cidr)
             except ValueError as error:
                 faults.append(f"plan.{name}: {error}")
+    if not isinstance(source.get("all_regions", False), bool):
+        faults.append("source.all_regions is neither true nor false")
     cloud_file = one(target, "cloud_file", "target")
     config = Config(
         target=cloud,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import hashlib
 import shutil
 import threading
@@ -16,7 +17,17 @@ import boto3
 import botocore.session
 import orjson
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 
 from toolkit import __version__, workspace
 from toolkit.errors import AwsError
@@ -92,8 +103,9 @@ def discover(
     read anything at all. The old estate.jsonl then stays as it was.
     """
     rules = _rules(request.types)
+    shut: list[Gap] = []
+    places = list(_places(request, shut, progress))
     redactor = Redactor(load_key(folder / ".repatria" / "redaction.key"))
-    places = list(_places(request))
     units = _units(places, rules)
     spool = _spool(folder, request, rules, units)
     progress.start(len(units))
@@ -101,13 +113,12 @@ def discover(
         accounts=sorted({p.account for p in places}),
         regions=sorted({p.region for p in places} - {GLOBAL}),
     )
-    waiting = [unit for unit in units if not _file(spool, unit).exists()]
+    kept = [unit for unit in units if _kept(_file(spool, unit))]
+    waiting = [unit for unit in units if unit not in kept]
     waiting.sort(key=_calls_per_record, reverse=True)  # the longest begin first
-    outcome.reused = len(units) - len(waiting)
-    if outcome.reused:
-        oldest = min(
-            _file(spool, unit).stat().st_mtime for unit in units if _file(spool, unit).exists()
-        )
+    outcome.reused = len(kept)
+    if kept:
+        oldest = min(_file(spool, unit).stat().st_mtime for unit in kept)
         age = dt.datetime.now(dt.UTC).timestamp() - oldest
         progress.note(
             f"continuing: {outcome.reused} of {len(units)} parts were read before, the oldest {age / 60:.0f} min ago (--fresh reads all again)"
@@ -129,7 +140,7 @@ def discover(
         progress.end()
         if own:
             outer.shutdown(wait=True, cancel_futures=True)
-    return _together(folder, spool, units, places, request, rules, outcome, progress)
+    return _together(folder, spool, units, places, request, rules, shut, outcome, progress)
 
 
 def _rules(types: Sequence[str]) -> dict[str, Rule]:
@@ -150,52 +161,82 @@ def _rules(types: Sequence[str]) -> dict[str, Rule]:
 # ------------------------------------------------------------------------------ accounts and regions
 
 
-def _places(request: Request) -> Iterator[Place]:
-    seen: set[str] = set()
-    for session, via in _sessions(request):
+def _places(request: Request, shut: list[Gap], progress: Progress) -> Iterator[Place]:
+    """Where to read; what is shut on the way (a region, an account of the Organization) becomes a gap."""
+    seen: set[tuple[str, str]] = set()
+    for session, via in _sessions(request, shut):
+        _known([session.region_name] if session.region_name else [], session)
         account, partition = _identity(session, via)
-        if account in seen:
-            continue
-        seen.add(account)
-        home = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(partition, "us-east-1")
-        yield Place(session, account, GLOBAL, partition, home)
-        for region in _regions(session, request):
-            yield Place(session, account, region, partition, home)
+        home = _HOMES.get(partition, "us-east-1")
+        for region in (GLOBAL, *_regions(session, account, request, shut, progress)):
+            if (account, region) not in seen:
+                seen.add((account, region))
+                yield Place(session, account, region, partition, home)
 
 
-def _sessions(request: Request) -> Iterator[tuple[boto3.Session, str]]:
+_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+
+def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session, str]]:
     bases: list[boto3.Session] = []
     for profile in request.profiles or ("",):
         try:
             bases.append(boto3.Session(profile_name=profile or None))
         except ProfileNotFound as error:
             raise AwsError(
-                f"there is no AWS profile {profile!r}",
+                f"there is no AWS profile {profile or str(error)!r}",
                 "`aws configure list-profiles` lists those that exist.",
             ) from error
-        yield bases[-1], profile or "the environment"
-    arns = list(request.role_arns)
-    if request.org_role:
-        try:
-            pages = (
-                bases[0]
-                .client("organizations", region_name="us-east-1")
-                .get_paginator("list_accounts")
-                .paginate()
-            )
-            arns += [
-                f"arn:aws:iam::{each['Id']}:role/{request.org_role}"
-                for page in pages
-                for each in page["Accounts"]
-                if each.get("Status") == "ACTIVE"
-            ]
-        except (ClientError, BotoCoreError) as error:
+        except BotoCoreError as error:
             raise AwsError(
-                f"the Organization's accounts cannot be listed: {_words(error)}",
-                "Run it with the management account, or name roles with --role-arn.",
+                f"the AWS configuration cannot be used: {_words(error)}",
+                "Look through ~/.aws/config and ~/.aws/credentials.",
             ) from error
-    for arn in arns:
+        yield bases[-1], profile or "the environment"
+    for arn in request.role_arns:
         yield _assumed(bases[0], arn), arn
+    if request.org_role:
+        yield from _organization(bases[0], request.org_role, shut)
+
+
+def _organization(
+    base: boto3.Session, role: str, shut: list[Gap]
+) -> Iterator[tuple[boto3.Session, str]]:
+    """A session for every other account of the Organization; one that cannot be entered is a gap."""
+    own, partition = _identity(base, "the environment")
+    try:
+        pages = (
+            base.client("organizations", region_name=_HOMES.get(partition, "us-east-1"))
+            .get_paginator("list_accounts")
+            .paginate()
+        )
+        # AWS replaces Status by State; either may be there
+        accounts = {
+            str(each["Id"]): str(each.get("State") or each.get("Status") or "ACTIVE")
+            for page in pages
+            for each in page["Accounts"]
+        }
+    except (ClientError, BotoCoreError) as error:
+        raise AwsError(
+            f"the Organization's accounts cannot be listed: {_words(error)}",
+            "Run it with the management account, or name roles with --role-arn.",
+        ) from error
+    for account, state in sorted(accounts.items()):
+        if account == own:
+            continue
+        if state != "ACTIVE":
+            detail = f"the account is {state.lower().replace('_', ' ')}"
+            shut.append(
+                Gap("organizations", "list_accounts", account, GLOBAL, "unavailable", detail)
+            )
+            continue
+        arn = f"arn:{partition}:iam::{account}:role/{role}"
+        try:
+            session = _assumed(base, arn)
+        except AwsError as error:
+            shut.append(Gap("sts", "assume_role", account, GLOBAL, "denied", error.message))
+            continue
+        yield session, arn
 
 
 def _assumed(base: boto3.Session, arn: str) -> boto3.Session:
@@ -233,6 +274,12 @@ def _identity(session: boto3.Session, via: str) -> tuple[str, str]:
         ).get_caller_identity()
     except NoCredentialsError as error:
         raise AwsError("there are no AWS credentials", hint) from error
+    except (
+        CredentialRetrievalError, PartialCredentialsError, SSOError, TokenRetrievalError, UnauthorizedSSOTokenError,
+    ) as error:  # fmt: skip
+        raise AwsError(
+            f"the AWS credentials of {via} are of no use: {_words(error)}", hint
+        ) from error
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         said = (
@@ -249,39 +296,58 @@ def _identity(session: boto3.Session, via: str) -> tuple[str, str]:
     return str(who["Account"]), str(who["Arn"]).split(":")[1]
 
 
-def _regions(session: boto3.Session, request: Request) -> list[str]:
+def _known(regions: Sequence[str], session: boto3.Session) -> None:
     known = {
         region
-        for partition in ("aws", "aws-cn", "aws-us-gov")
+        for partition in session.get_available_partitions()
         for region in session.get_available_regions("ec2", partition_name=partition)
     }
-    wrong = sorted(set(request.regions) - known)
+    wrong = sorted(set(regions) - known)
     if wrong:
-        import difflib
-
         close = difflib.get_close_matches(wrong[0], sorted(known), n=1)
         raise AwsError(
             f"AWS has no region {', '.join(wrong)}",
             f"Did you mean {close[0]}?" if close else "Regions look like eu-west-1.",
         )
+
+
+def _regions(
+    session: boto3.Session, account: str, request: Request, shut: list[Gap], progress: Progress
+) -> list[str]:
+    """The regions to read. One that the account has not enabled is said: asked for by name, as a gap."""
+    _known(request.regions, session)
+    asked = sorted(set(request.regions)) or ([session.region_name] if session.region_name else [])
+    if not asked and not request.all_regions:
+        raise AwsError(
+            "no AWS region is chosen",
+            "Name one with --region, or fill in regions in repatria.toml.",
+        )
+    try:
+        answer = session.client(
+            "ec2", region_name=session.region_name or (asked[0] if asked else "us-east-1")
+        ).describe_regions(AllRegions=True)
+    except (ClientError, BotoCoreError) as error:
+        if not request.all_regions:
+            return asked
+        raise AwsError(
+            f"the regions cannot be listed: {_words(error)}",
+            "Allow ec2:DescribeRegions, or name regions with --region.",
+        ) from error
+    closed = {
+        each["RegionName"]
+        for each in answer["Regions"]
+        if each.get("OptInStatus") == "not-opted-in"
+    }
     if request.all_regions:
-        try:
-            answer = session.client(
-                "ec2", region_name=session.region_name or "us-east-1"
-            ).describe_regions(AllRegions=False)
-        except (ClientError, BotoCoreError) as error:
-            raise AwsError(
-                f"the regions cannot be listed: {_words(error)}",
-                "Allow ec2:DescribeRegions, or name regions with --region.",
-            ) from error
-        return sorted(each["RegionName"] for each in answer["Regions"])
-    if request.regions:
-        return sorted(set(request.regions))
-    if session.region_name:
-        return [session.region_name]
-    raise AwsError(
-        "no AWS region is chosen", "Name one with --region, or fill in regions in repatria.toml."
-    )
+        if closed:
+            progress.note(f"{account}: not enabled, not read: {', '.join(sorted(closed))}")
+        return sorted({each["RegionName"] for each in answer["Regions"]} - closed)
+    for region in asked:
+        if region in closed:
+            detail = "the account has not enabled this region"
+            shut.append(Gap("ec2", "describe_regions", account, region, "unavailable", detail))
+            progress.note(f"{account} {region}: {detail}; skipped")
+    return [region for region in asked if region not in closed]
 
 
 def _words(error: Exception) -> str:
@@ -327,12 +393,23 @@ def _spool(folder: Path, request: Request, rules: dict[str, Rule], units: Sequen
         for each in root.iterdir():
             if request.fresh or each != spool:
                 shutil.rmtree(each, ignore_errors=True)
-    spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise workspace.write_error(spool, error) from error
     return spool
 
 
 def _calls_per_record(unit: _Unit) -> int:
     return sum(not detail.batch for rule in unit.rules for detail in rule.fetch.details)
+
+
+def _kept(path: Path) -> bool:
+    """Whether a part was read whole: one with gaps is read again, since what shut it may be open now."""
+    try:
+        return all(orjson.loads(line)["kind"] != "gap" for line in path.read_bytes().splitlines())
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return False
 
 
 def _file(spool: Path, unit: _Unit) -> Path:
@@ -351,7 +428,7 @@ def _read(
     # a pool of its own: in a shared one, calls that wait for one service's rate hold up all others
     with ThreadPoolExecutor(DETAILS, thread_name_prefix="detail") as pool:
         reading: Reading = Reader(
-            unit.place, unit.service, unit.rules, redactor, progress, pool
+            unit.place, unit.service, unit.rules, redactor, progress, pool, stop
         ).read()
     lines = [
         {
@@ -372,7 +449,8 @@ def _read(
 
 
 def _together(
-    folder: Path, spool: Path, units: Sequence[_Unit], places: Sequence[Place], request: Request, rules: dict[str, Rule], outcome: Outcome, progress: Progress
+    folder: Path, spool: Path, units: Sequence[_Unit], places: Sequence[Place], request: Request, rules: dict[str, Rule], shut: Sequence[Gap], outcome: Outcome,
+    progress: Progress,
 ) -> Outcome:  # fmt: skip
     resources: list[Resource] = []
     observed: list[dict[str, Any]] = []
@@ -410,6 +488,7 @@ def _together(
                     )
                 case _:
                     observed.append(item)
+    gaps |= set(shut)
     if not resources and gaps and all(gap.reason == "denied" for gap in gaps):
         raise AwsError(
             "AWS denied every call",

@@ -14,7 +14,7 @@ import orjson
 
 from toolkit import workspace
 from toolkit.clouds import load as load_cloud
-from toolkit.config import Config
+from toolkit.config import TARGETS, Config
 from toolkit.config import load as load_config
 from toolkit.errors import FileError
 from toolkit.plan import decisions, names
@@ -144,7 +144,13 @@ def _make(folder: Path, told: Inputs) -> Plan:
 def read_fresh_plan(folder: Path) -> tuple[dict[str, Any], Inputs]:
     """The saved plan, refused where what it was made from has changed. Raises StaleError, FileError."""
     document = workspace.read_plan(folder / workspace.PLAN)
-    told = inputs(folder, document["header"]["target"]["cloud"])
+    target = document["header"].get("target")
+    if not isinstance(target, dict) or target.get("cloud") not in TARGETS:
+        raise FileError(
+            f"{folder / workspace.PLAN} does not say which cloud it is for",
+            "Run `repatria plan` again.",
+        )
+    told = inputs(folder, target["cloud"])
     header = estate_header(folder / workspace.ESTATE)
     workspace.check_fresh(
         document,
@@ -171,6 +177,10 @@ def estate_header(path: Path) -> dict[str, Any]:
         raise FileError(
             f"{path} cannot be read: {error}", "Run `repatria discover` again."
         ) from error
+    if not isinstance(header, dict):
+        raise FileError(
+            f"{path} does not start with a header line", "Run `repatria discover` again."
+        )
     return header
 
 

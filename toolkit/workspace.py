@@ -90,7 +90,7 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
 
 def write_error(path: Path, error: OSError) -> ToolkitError:
     """What a failed write means to the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return FileError(
             f"no room left on the disk while writing {path}",
             "Free some space and run the same command again; the old file is unharmed.",
@@ -181,6 +181,9 @@ def write_estate(path: Path, header: Mapping[str, Any], lines: Iterable[Mapping[
     return str(head["body"])
 
 
+_TEXTS = ("type", "id", "arn", "account", "region", "name")
+
+
 def read_estate(path: Path) -> Estate:
     """`estate.jsonl` -> Estate.
 
@@ -218,6 +221,10 @@ def read_estate(path: Path) -> Estate:
                     intern(item["type"]), item["id"], item["arn"], intern(item["account"]), intern(item["region"]),
                     item["name"], item["tags"], item["record"],
                 )  # fmt: skip
+                if not all(isinstance(item[n], str) for n in _TEXTS) or not (
+                    isinstance(resource.tags, dict) and isinstance(resource.record, dict)
+                ):
+                    raise FileError(f"{path}:{number}: a member of the wrong kind", hint)
                 if resource.key in seen:
                     raise FileError(f"{path}:{number}: {resource.key} stands there twice", hint)
                 seen.add(resource.key)
@@ -262,7 +269,10 @@ def read_plan(path: Path) -> dict[str, Any]:
             f"{path} has schema {plan.get('schema')!r}; this version reads {SCHEMA}",
             "Use the version of repatria that wrote it, or run `repatria plan` again.",
         )
-    if plan["header"].get("body") != plan_digest(plan):
+    head = plan.get("header")
+    if not isinstance(head, dict) or not isinstance(head.get("made_from"), dict):
+        raise FileError(f"{path} has no header that says what it was made from", hint)
+    if head.get("body") != plan_digest(plan):
         raise FileError(f"{path} was edited by hand (its digest does not agree)", hint)
     return plan
 

@@ -14,15 +14,10 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
-from toolkit.errors import AwsError
+from toolkit.errors import AwsError, ToolkitError
 from toolkit.estate.model import GLOBAL, Gap, GapReason, Resource
 from toolkit.estate.redact import Redactor
 from toolkit.progress import Progress
@@ -62,6 +57,10 @@ _ABSENT_SERVICE = (
     "UnknownOperation",
     "InvalidEndpoint",
 )
+
+
+class Stopped(Exception):  # noqa: N818 - nobody's fault: the run was interrupted
+    """The run ends; what is half read is not written."""
 
 
 @dataclass
@@ -146,6 +145,7 @@ class Reader:
     redactor: Redactor
     progress: Progress
     pool: Executor
+    stop: threading.Event = field(default_factory=threading.Event)
     limiter: Limiter = field(default_factory=Limiter)
     clients: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -153,7 +153,10 @@ class Reader:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> Reading:
-        """Everything of this service here. Raises AwsError only where credentials have expired."""
+        """Everything of this service here.
+
+        Raises AwsError only where credentials have expired, Stopped where the run was interrupted.
+        """
         reading = Reading()
         for rule in _parents_first(self.rules):
             for resource, observed in self._type(rule):
@@ -197,6 +200,8 @@ class Reader:
 
     def _count(self, **_: Any) -> None:
         """Every request waits for its token here, where repeated ones pass as well."""
+        if self.stop.is_set():
+            raise Stopped
         self.limiter.take()
         self.progress.call()
 
@@ -229,9 +234,13 @@ class Reader:
             self._denied[key] = self._denied.get(key, 0) + 1
 
     def _fail(
-        self, service: str, operation: str, error: Exception, quiet: Sequence[str] = ()
+        self, rule: Rule, service: str, operation: str, error: Exception, quiet: Sequence[str] = ()
     ) -> None:
         """File an error as a gap; expired credentials end the run, since nothing more can be read."""
+        if self.stop.is_set():
+            raise Stopped from error
+        if isinstance(error, ToolkitError):
+            raise error
         if isinstance(error, ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in quiet:
@@ -246,14 +255,19 @@ class Reader:
                 self._gap(service, operation, "denied", code)
             elif any(word in code for word in _THROTTLED):
                 self._gap(service, operation, "throttled", code)
-            elif any(word in code for word in _ABSENT_SERVICE) or status == 501:
+            elif any(word in code for word in _ABSENT_SERVICE) or (status or 0) >= 500:
                 self._gap(service, operation, "unavailable", code)
             else:
                 self._gap(service, operation, "error", code or f"HTTP {status}")
-        elif isinstance(error, (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError)):
+        elif isinstance(error, (HTTPClientError, NoConnection)):
             self._gap(service, operation, "unavailable", type(error).__name__)
         else:
-            self._gap(service, operation, "error", f"{type(error).__name__}: {str(error)[:120]}")
+            self._gap(
+                service,
+                operation,
+                "error",
+                f"{rule.type}: {type(error).__name__}: {str(error)[:120]}",
+            )
 
     # ------------------------------------------------------------------------------------ records
 
@@ -279,7 +293,7 @@ class Reader:
             try:
                 yield self._resource(rule, record, parent)
             except Exception as error:  # noqa: BLE001 - one bad record must not lose its type
-                self._fail(fetch.service, fetch.operation, error)
+                self._fail(rule, fetch.service, fetch.operation, error)
 
     def _list(self, rule: Rule, parent: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         fetch = rule.fetch
@@ -294,8 +308,8 @@ class Reader:
                         found.append(plain(element))
                     elif element is not None:
                         found.append({fetch.element or fetch.id: element})
-        except (ClientError, BotoCoreError) as error:
-            self._fail(fetch.service, fetch.operation, error, fetch.unavailable)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read must not lose the rest
+            self._fail(rule, fetch.service, fetch.operation, error, fetch.unavailable)
         return found
 
     def _details(
@@ -332,8 +346,8 @@ class Reader:
                     if found is not None:
                         held.append(plain(found))
                     break
-        except (ClientError, BotoCoreError) as error:
-            self._fail(service, detail.operation, error, detail.absent)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read must not lose the rest
+            self._fail(rule, service, detail.operation, error, detail.absent)
             return
         answer: Any = held if many else (held[0] if held else None)
         if answer in (None, [], {}):
@@ -362,8 +376,8 @@ class Reader:
                 for each in walk(page, detail.path)
                 if isinstance(each, dict)
             }
-        except (ClientError, BotoCoreError) as error:
-            self._fail(service, detail.operation, error, detail.absent)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read must not lose the rest
+            self._fail(rule, service, detail.operation, error, detail.absent)
             return
         for record, _ in group:
             found = answers.get(str(dig(record, listed)))
@@ -406,7 +420,7 @@ class Reader:
         observed = {
             path: taken for path in sorted(rule.volatile) if (taken := cut(clean, path.split(".")))
         }
-        for path in sorted(rule.unordered):
+        for path in sorted({*rule.unordered, *([fetch.tags] if fetch.tags else [])}):
             sort(clean, path.split("."))
         return Resource(
             rule.type, id_, arn, self.place.account, region, name, tags, clean

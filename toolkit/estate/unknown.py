@@ -17,6 +17,9 @@ _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20
 )
 
+MOST = 1000
+"""Results of one search, whatever its pages (AWS)."""
+
 
 def unknown(places: Sequence[Place], read: set[str], progress: Progress) -> Iterator[Gap]:
     """One gap per account, region and kind of thing that exists but was not read.
@@ -28,11 +31,12 @@ def unknown(places: Sequence[Place], read: set[str], progress: Progress) -> Iter
             continue
         arns: dict[str, str] = {}
         looked = False
+        found = {_explorer: 0, _tagged: 0}
         for look in (_explorer, _tagged):
             try:
-                for arn, kind in look(place):
-                    progress.call()
+                for arn, kind in look(place, progress):
                     arns[arn] = kind
+                    found[look] += 1
                 looked = True
             except (ClientError, BotoCoreError):
                 continue
@@ -46,6 +50,15 @@ def unknown(places: Sequence[Place], read: set[str], progress: Progress) -> Iter
                 "Neither Resource Explorer nor the tagging API answered: what no rule knows could not be looked for.",
             )
             continue
+        if found[_explorer] >= MOST:
+            yield Gap(
+                "resource-explorer-2",
+                "search",
+                place.account,
+                place.region,
+                "truncated",
+                f"Resource Explorer names {MOST} resources at most: what no rule knows may be more than is counted here.",
+            )
         counts = Counter(kind for arn, kind in arns.items() if not _known(arn, read))
         for kind, count in sorted(counts.items()):
             service = kind.split(":", 1)[0]
@@ -65,9 +78,10 @@ def _known(arn: str, read: set[str]) -> bool:
     return any(name in read for name in (arn, arn.rstrip(":*"), f"{arn}:*", tail, f"/{tail}"))
 
 
-def _explorer(place: Place) -> Iterator[tuple[str, str]]:
+def _explorer(place: Place, progress: Progress) -> Iterator[tuple[str, str]]:
     client = place.session.client("resource-explorer-2", region_name=place.region, config=_CONFIG)
     for page in client.get_paginator("search").paginate(QueryString=f"region:{place.region}"):
+        progress.call()
         for each in page.get("Resources", []):
             if (
                 each.get("OwningAccountId", place.account) == place.account
@@ -76,11 +90,12 @@ def _explorer(place: Place) -> Iterator[tuple[str, str]]:
                 yield each["Arn"], str(each.get("ResourceType") or kind_of(each["Arn"]))
 
 
-def _tagged(place: Place) -> Iterator[tuple[str, str]]:
+def _tagged(place: Place, progress: Progress) -> Iterator[tuple[str, str]]:
     client = place.session.client(
         "resourcegroupstaggingapi", region_name=place.region, config=_CONFIG
     )
     for page in client.get_paginator("get_resources").paginate():
+        progress.call()
         for each in page.get("ResourceTagMappingList", []):
             yield each["ResourceARN"], kind_of(each["ResourceARN"])
 
