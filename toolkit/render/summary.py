@@ -23,7 +23,7 @@ RANK = {"blocker": 0, "critical": 0, "major": 1, "warning": 1, "minor": 2, "info
 
 ROLE_OF = {
     "balancer-members": "network", "balancer-size": "network", "boot": "operator", "cache": "operator", "database": "database",
-    "files": "operator", "group-size": "operator", "keep-addresses": "network", "key": "security", "public-bucket": "security",
+    "files": "operator", "group-size": "operator", "keep-addresses": "network", "key": "security", "nat-protocols": "network", "public-bucket": "security",
     "public-egress": "network", "table": "database",
 }  # fmt: skip
 """Who decides a topic; everything else is the owner's."""
