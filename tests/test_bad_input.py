@@ -260,31 +260,13 @@ ESTATES: dict[str, tuple[Callable[[Path], Any], str]] = {
 }  # fmt: skip
 
 
-def _fails(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
-_BRACES = "plan.html takes a name that holds { } for a message template and ends with exit 70"
-ELSEWHERE = {
-    "names of a list": _fails("plan/names.py: a list under names: ends with exit 70"),
-    "decisions of a list": _fails("plan/decisions.py: a list under decisions: ends with exit 70"),
-    "manifest of a list": _fails("render/write.py: a list in rendered.json ends with exit 70"),
-    "jinja": _fails(_BRACES),
-    "shell": _fails(_BRACES),
-    "yaml": _fails(_BRACES),
-    "format": _fails(_BRACES),
-}
-
-
 def _toml(folder: Path, old: str, new: str) -> None:
     text = (folder / "repatria.toml").read_text()
     assert old in text
     (folder / "repatria.toml").write_text(text.replace(old, new, 1))
 
 
-@pytest.mark.parametrize(
-    "fault", [pytest.param(name, marks=ELSEWHERE.get(name, ())) for name in ESTATES]
-)
+@pytest.mark.parametrize("fault", list(ESTATES))
 def test_a_damaged_workspace_is_not_planned(
     planned: Path, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
@@ -309,9 +291,7 @@ PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "fault", [pytest.param(name, marks=ELSEWHERE.get(name, ())) for name in PLANS]
-)
+@pytest.mark.parametrize("fault", list(PLANS))
 def test_a_damaged_or_stale_plan_is_not_rendered(
     planned: Path, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
@@ -514,9 +494,7 @@ def test_hostile_names_stay_text(
                 assert "touch owned" not in re.sub(r"'[^']*'", "", block), path.name
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(name, marks=ELSEWHERE.get(name, ())) for name in HOSTILE]
-)
+@pytest.mark.parametrize("kind", list(HOSTILE))
 def test_hostile_names_stay_text_in_the_page(folder: Path, kind: str) -> None:
     _write(folder, _things(HOSTILE[kind], {"k" + HOSTILE[kind][:120]: HOSTILE[kind]}))
     assert _quiet("plan", folder) in (0, 3)
@@ -588,7 +566,6 @@ def test_json_answers_have_a_schema_and_stdout_to_themselves(planned: Path) -> N
     }  # fmt: skip
 
 
-@_fails("toolkit/coverage.json is made by nothing: coverage and explain TYPE end with exit 70")
 @pytest.mark.parametrize("words", [["coverage"], ["explain", "aws.ec2.vpc"]])
 def test_answers_from_the_rules(folder: Path, words: list[str]) -> None:
     code, document = _answer([*words, *(["-C", str(folder)] if len(words) > 1 else [])])

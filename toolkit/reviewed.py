@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from toolkit.errors import FileError
-from toolkit.workspace import PLAN
+from toolkit.workspace import PLAN, SCHEMA
 
 
 def reviewed_plan(folder: Path) -> dict[str, Any]:
@@ -32,4 +32,11 @@ def reviewed_plan(folder: Path) -> dict[str, Any]:
         document: dict[str, Any] = orjson.loads(done.stdout)
     except orjson.JSONDecodeError:
         raise FileError("the plan.json in Git's HEAD is no JSON", hint) from None
+    if not isinstance(document, dict) or document.get("kind") != "plan":
+        raise FileError("the plan.json in Git's HEAD is no plan", hint)
+    if document.get("schema") != SCHEMA:
+        raise FileError(
+            f"the plan.json in Git's HEAD has schema {document.get('schema')!r}; this version reads {SCHEMA}",
+            hint,
+        )
     return document

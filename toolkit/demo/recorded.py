@@ -50,21 +50,22 @@ def answer(service: str, operation: str, region: str) -> dict[str, Any] | None:
     return None
 
 
-def with_recorded(inner: Wsgi, owner: str) -> Wsgi:
+def with_recorded(inner: Wsgi, owner: str = "") -> Wsgi:
     """A WSGI application that answers the recorded services and hands everything else on.
 
-    The access key `owner` speaks for the main account, an assumed role's for the role's account;
-    queues are asked at AWS's own host name, so that their URLs read as AWS's do.
+    The access key `owner` speaks for the main account, an assumed role's for the role's account
+    (without one every key is moto's default account, and gets what is recorded); queues are asked at AWS's own host name, so that their URLs read as AWS's do.
     """
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         parts = environ.get("HTTP_AUTHORIZATION", "").split("Credential=", 1)[-1].split("/")
         service, region = (parts[3], parts[2]) if len(parts) > 3 else ("", "")
+        mine = parts[0] == owner or not owner
         if service in SERVICES:
             target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1] or environ.get(
                 "PATH_INFO", ""
             ).strip("/")
-            held = answer(service, target, region if parts[0] == owner else "")
+            held = answer(service, target, region if mine else "")
             body = json.dumps(
                 held
                 if held is not None
@@ -78,7 +79,7 @@ def with_recorded(inner: Wsgi, owner: str) -> Wsgi:
                 ],
             )
             return [body]
-        if parts[0] == owner:
+        if owner and mine:
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = _MAIN
         if service == "sqs":
             environ["HTTP_HOST"] = f"sqs.{region}.amazonaws.com"

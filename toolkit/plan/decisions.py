@@ -37,10 +37,13 @@ def parse(data: bytes) -> dict[str, Override]:
     if document is None:
         return {}
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        held = document.get("schema") if isinstance(document, dict) else None
-        raise FileError(f"decisions.yaml has schema {held!r}; this version reads {SCHEMA}", _HINT)
+        schema = document.get("schema") if isinstance(document, dict) else None
+        raise FileError(f"decisions.yaml has schema {schema!r}; this version reads {SCHEMA}", _HINT)
     overrides: dict[str, Override] = {}
-    for id_, entry in (document.get("decisions") or {}).items():
+    held = document.get("decisions") or {}
+    if not isinstance(held, dict):
+        raise FileError("decisions.yaml: decisions is not a table", _HINT)
+    for id_, entry in held.items():
         if not isinstance(entry, dict):
             raise FileError(f"decisions.yaml: {id_} is not a table", _HINT)
         choose = entry.get("choose")

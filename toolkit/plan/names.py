@@ -104,6 +104,8 @@ def parse(data: bytes) -> Names:
             held = document.get("schema") if isinstance(document, dict) else None
             raise FileError(f"names.yaml has schema {held!r}; this version reads {SCHEMA}", _HINT)
         raw = document.get("names") or {}
+        if not isinstance(raw, dict):
+            raise FileError("names.yaml: names is not a table", _HINT)
     for key, entry in raw.items():
         try:
             names.entries[key] = Entry(

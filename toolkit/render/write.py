@@ -97,7 +97,7 @@ def _mark(content: bytes) -> str:
 def _manifest(root: Path) -> dict[str, str]:
     path = root / MANIFEST
     try:
-        held: dict[str, str] = orjson.loads(path.read_bytes())
+        held = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, orjson.JSONDecodeError) as error:
@@ -105,7 +105,12 @@ def _manifest(root: Path) -> dict[str, str]:
             f"{path} cannot be read: {error}",
             "Remove it: the next render then compares with what is on disk only.",
         ) from error
-    return held
+    if not isinstance(held, dict) or not all(isinstance(mark, str) for mark in held.values()):
+        raise FileError(
+            f"{path} is no map of files to digests",
+            "Remove it: the next render then compares with what is on disk only.",
+        )
+    return {name: mark for name, mark in held.items() if ".." not in name and name[:1] != "/"}
 
 
 def _prune(folder: Path, root: Path) -> None:
