@@ -221,7 +221,9 @@ def explain_table(document: Mapping[str, Any]) -> str:
             for each in item["becomes"]
         ]
         if item.get("way_out"):
-            lines.append(f"  way out: {tell(item['way_out'])} {tell(item.get('work', ''))}")
+            lines.append(f"  way out: {tell(item['way_out'])}")
+            if item.get("work"):
+                lines.append(f"  work: {tell(item['work'])}")
         lines += [
             f"  loses {x['field']} ({x['severity']}): {tell(x['reason'])}" for x in item["losses"]
         ]
@@ -233,20 +235,16 @@ def explain_table(document: Mapping[str, Any]) -> str:
         lines += [f"decision {decision['id']}", f"  {tell(decision['question'])}"]
         for option in decision["options"]:
             mark = "*" if option["id"] == decision["chosen"] else " "
-            lines.append(
-                f"  {mark} {option['id']}: {tell(option['label'])} {tell(option['consequence'])}"
-            )
+            lines.append(f"  {mark} {option['id']}: {tell(option['label'])}")
+            if option["consequence"]:
+                lines.append(f"      {tell(option['consequence'])}")
         lines += [f"  because {tell(decision['why'])} (by {decision['chosen_by']})", ""]
-    if document["facts"]:
-        lines.append(
-            table(
-                [
-                    (f["path"], f["value"], f["status"], ", ".join(f["source"]), f["seen"])
-                    for f in document["facts"]
-                ],
-                ("fact", "value", "status", "source", "seen"),
-            )
-        )
+    for f in document["facts"]:
+        lines += [
+            f"fact {f['path']} ({f['status']}{', seen ' + f['seen'] if f['seen'] else ''})",
+            f"  {_short(f['value'])}",
+            f"  {', '.join(f['source']) or 'no source'}",
+        ]
     return "\n".join(lines).rstrip()
 
 
