@@ -113,6 +113,15 @@ def _managed_database(intent: Database, t: Target) -> Iterator[object]:
         intent.subnets,
         disk=intent.storage_gib,
     )
+    if intent.version:
+        yield Loss(
+            "EngineVersion",
+            text(
+                "Which versions of {engine} are offered is not in the catalogue: check that {version} is, or upgrade on the way.",
+                engine=_TITLES[intent.engine],
+                version=intent.version,
+            ),
+        )
     if intent.user or intent.database:
         yield Loss(
             "MasterUsername",
