@@ -23,10 +23,11 @@ from tests.reference.worlds import Records, entry, permission, route
 from tests.support import cases
 from toolkit.clouds import load as load_cloud
 from toolkit.estate.model import Estate
-from toolkit.intents.network import Subnet
+from toolkit.intents.network import Firewall, Subnet
 from toolkit.program import Config, Lookup, Node, Out
 from toolkit.rules import load as load_rules
-from toolkit.targets import realise
+from toolkit.targets import Target, realise
+from toolkit.targets.openstack.network import groups_on
 from toolkit.translate import Context, Override, Translation, translate
 
 TYPES = {
@@ -44,6 +45,10 @@ TYPES = {
     "Instances": ("aws.ec2.instance", "InstanceId"),
     "LoadBalancers": ("aws.elbv2.load_balancer", "LoadBalancerArn"),
     "Listeners": ("aws.elbv2.listener", "ListenerArn"),
+    "LaunchTemplates": ("aws.ec2.launch_template", "LaunchTemplateId"),
+    "AutoScalingGroups": ("aws.autoscaling.auto_scaling_group", "AutoScalingGroupName"),
+    "DBInstances": ("aws.rds.db_instance", "DBInstanceIdentifier"),
+    "DBClusters": ("aws.rds.db_cluster", "DBClusterIdentifier"),
 }
 RULES = load_rules()
 NET = "203.0.113.99"
@@ -734,6 +739,107 @@ def test_every_port_of_every_case_has_groups_of_its_own(file: Any) -> None:
     for cloud in cases.clouds_of(case):
         _, nodes, _ = cases.run(case, cloud)
         assert explicit([named(node) for node in nodes]) == []
+
+
+# A group has the forms of the subnets in which it can be worn, and no other
+
+
+def forms(records: Records) -> dict[str, list[str]]:
+    """Group -> the lists and tables that its forms are for; "" is the plain one."""
+    ctx = Context(estate=estate(records), cloud=load_cloud("openstack"))
+    return {
+        key.rsplit("|", 1)[1]: sorted(
+            each.label for each in said.intents if isinstance(each, Firewall)
+        )
+        for key, said in translate(ctx, RULES).items()
+        if "security_group|" in key
+    }
+
+
+def narrow() -> Records:
+    """The account with a list that denies the isolated subnet something."""
+    return account(
+        iso=[entry(10, "deny", "203.0.113.0/24", "6", (0, 1000)), *worlds.open_entries()]
+    )
+
+
+def test_a_group_has_a_form_for_each_way_it_is_worn_in() -> None:
+    records = narrow()
+    list_ = "in-list"
+    assert forms(account()) == {"sg-web": [""], "sg-app": [""], "sg-other": [""]}
+    assert forms(records) == {"sg-web": [""], "sg-app": [""], "sg-other": ["", list_]}
+    records["NetworkInterfaces"] = [
+        one for one in records["NetworkInterfaces"] if one["SubnetId"] == "subnet-iso"
+    ]
+    assert forms(records) == {"sg-web": [""], "sg-app": [""], "sg-other": [list_]}
+
+
+def template(records: Records, *subnets: str, groups: int = 1) -> None:
+    """A launch template that names sg-web, and groups in some subnets that start from it."""
+    data = {"InstanceType": "t3.small", "SecurityGroupIds": ["sg-web"]}
+    records["LaunchTemplates"] = [
+        {"LaunchTemplateId": "lt-1", "Version": [{"LaunchTemplateData": data}]}
+    ]
+    records["AutoScalingGroups"] = [
+        {
+            "AutoScalingGroupName": f"fleet-{number}",
+            "LaunchTemplate": {"LaunchTemplateId": "lt-1"},
+            "MinSize": 2,
+            "MaxSize": 2,
+            "VPCZoneIdentifier": ",".join(subnets),
+        }
+        for number in range(groups)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("subnets", "groups", "found"),
+    [
+        (("subnet-pub",), 1, 1),
+        (("subnet-pub", "subnet-iso"), 1, 2),
+        ((), 1, 2),
+        ((), 0, 2),
+    ],
+)
+def test_a_fleet_wears_its_groups_in_its_subnets_alone(
+    subnets: tuple[str, ...], groups: int, found: int
+) -> None:
+    records = narrow()
+    template(records, *subnets, groups=groups)
+    assert len(forms(records)["sg-web"]) == found
+
+
+def test_a_database_wears_its_groups_in_the_subnets_of_its_group() -> None:
+    records = narrow()
+    worn = [{"VpcSecurityGroupId": "sg-app"}]
+    held = [{"SubnetIdentifier": "subnet-iso"}]
+    records["DBInstances"] = [
+        {"DBInstanceIdentifier": "db", "Engine": "postgres", "VpcSecurityGroups": worn, "DBSubnetGroup": {"Subnets": held}}
+    ]  # fmt: skip
+    assert len(forms(records)["sg-app"]) == 2
+    del records["DBInstances"]
+    records["DBClusters"] = [
+        {"DBClusterIdentifier": "db", "Engine": "aurora-postgresql", "VpcSecurityGroups": worn, "DBSubnetGroup": "not-read"}
+    ]  # fmt: skip
+    assert len(forms(records)["sg-app"]) == 2, "where its subnets are not known it keeps every way"
+    assert len(forms(records)["sg-web"]) == 1
+
+
+def test_where_a_form_is_missing_no_other_stands_in_for_it() -> None:
+    records = narrow()
+    m = moved(records)
+    form = Firewall.along(
+        m.said[m.ctx.key("aws.ec2.security_group", "sg-web") or ""].intents, "in some list"
+    )
+    assert form is None
+    target = Target(m.ctx, {key: tuple(said.intents) for key, said in m.said.items()})
+    keys = (m.ctx.key("aws.ec2.security_group", "sg-web") or "",)
+    target.nodes[keys[0], ""] = Node(
+        "openstack.networking.SecGroup", keys[0], "", "network", "", {}
+    )
+    iso, pub = (m.ctx.key("aws.ec2.subnet", f"subnet-{name}") for name in ("iso", "pub"))
+    assert len(groups_on(target, keys, pub)) == 1
+    assert groups_on(target, keys, iso) == []
 
 
 # Cloud Temple has no groups: the same openings on each host

@@ -338,14 +338,12 @@ def _plain(words: str) -> str:
 
 
 def groups_on(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> list[Out]:
-    """The groups for a port in a subnet: of each group the form for that subnet's way, else the plain one.
-
-    A group has a form for every narrow way in its VPC that takes something from it.
-    """
+    """The groups for a port in a subnet: of each the form that holds along that subnet's way, else none."""
     role = way_of(t.ctx, t.ctx.estate.by_key.get(subnet_key or "")).role
     found: list[Out] = []
     for key in keys:
-        out = t.out(key, role) or t.out(key)
+        form = Firewall.along(t.intents.get(key, ()), role)
+        out = t.out(key, form.role) if form else None
         if out is not None:
             found.append(out)
     return found
