@@ -53,7 +53,7 @@ def _worn_in(ctx: Context, group: Resource) -> set[str] | None:
     return found
 
 
-def _at(path: str) -> Callable[[Resource], Iterator[object]]:
+def at(path: str) -> Callable[[Resource], Iterator[object]]:
     """What stands at a path of a record, lists taken apart."""
     members = path.split(".")
 
@@ -71,13 +71,13 @@ def _at(path: str) -> Callable[[Resource], Iterator[object]]:
 
 def _in(path: str) -> _Subnets:
     """The subnets that a wearer's own record names."""
-    at = _at(path)
-    return lambda _, wearer: at(wearer)
+    held = at(path)
+    return lambda _, wearer: held(wearer)
 
 
 def _by_group(type_: str, name: str) -> _Subnets:
     """The subnets of the group of subnets that a wearer names."""
-    named, listed = _at(name), _at("Subnets.SubnetIdentifier")
+    named, listed = at(name), at("Subnets.SubnetIdentifier")
 
     def subnets(ctx: Context, wearer: Resource) -> Iterator[object]:
         for each in named(wearer):
@@ -87,13 +87,13 @@ def _by_group(type_: str, name: str) -> _Subnets:
     return subnets
 
 
-_GROWS = _at("VPCZoneIdentifier")
-_NODES = _at("Nodegroup.subnets")
+_GROWS = at("VPCZoneIdentifier")
+_NODES = at("Nodegroup.subnets")
 _SPECS = ("LaunchTemplate", "MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification")
 
 
 def _marks(*paths: str) -> Callable[[Resource], Iterator[object]]:
-    parts = [_at(path) for path in paths]
+    parts = [at(path) for path in paths]
     return lambda resource: (each for part in parts for each in part(resource))
 
 
@@ -120,8 +120,8 @@ def _of_template(ctx: Context, template: Resource) -> Iterator[object]:
 
 _VERSION = "Version.LaunchTemplateData"
 _WEARERS: tuple[tuple[str, Callable[[Resource], Iterable[object]], _Subnets], ...] = (
-    ("aws.ec2.network_interface", _at("Groups.GroupId"), _in("SubnetId")),
-    ("aws.ec2.instance", _at("SecurityGroups.GroupId"), _in("SubnetId")),
+    ("aws.ec2.network_interface", at("Groups.GroupId"), _in("SubnetId")),
+    ("aws.ec2.instance", at("SecurityGroups.GroupId"), _in("SubnetId")),
     (
         "aws.ec2.launch_template",
         _marks(f"{_VERSION}.SecurityGroupIds", f"{_VERSION}.NetworkInterfaces.Groups"),
@@ -129,31 +129,31 @@ _WEARERS: tuple[tuple[str, Callable[[Resource], Iterable[object]], _Subnets], ..
     ),
     (
         "aws.rds.db_instance",
-        _at("VpcSecurityGroups.VpcSecurityGroupId"),
+        at("VpcSecurityGroups.VpcSecurityGroupId"),
         _in("DBSubnetGroup.Subnets.SubnetIdentifier"),
     ),
     (
         "aws.rds.db_cluster",
-        _at("VpcSecurityGroups.VpcSecurityGroupId"),
+        at("VpcSecurityGroups.VpcSecurityGroupId"),
         _by_group("aws.rds.db_subnet_group", "DBSubnetGroup"),
     ),
     (
         "aws.elasticache.cache_cluster",
-        _at("SecurityGroups.SecurityGroupId"),
+        at("SecurityGroups.SecurityGroupId"),
         _by_group("aws.elasticache.cache_subnet_group", "CacheSubnetGroupName"),
     ),
-    ("aws.elbv2.load_balancer", _at("SecurityGroups"), _in("AvailabilityZones.SubnetId")),
-    ("aws.elb.load_balancer", _at("SecurityGroups"), _in("Subnets")),
-    ("aws.ec2.vpc_endpoint", _at("Groups.GroupId"), _in("SubnetIds")),
+    ("aws.elbv2.load_balancer", at("SecurityGroups"), _in("AvailabilityZones.SubnetId")),
+    ("aws.elb.load_balancer", at("SecurityGroups"), _in("Subnets")),
+    ("aws.ec2.vpc_endpoint", at("Groups.GroupId"), _in("SubnetIds")),
     (
         "aws.opensearch.domain",
-        _at("Domain.VPCOptions.SecurityGroupIds"),
+        at("Domain.VPCOptions.SecurityGroupIds"),
         _in("Domain.VPCOptions.SubnetIds"),
     ),
-    ("aws.lambda.function", _at("VpcConfig.SecurityGroupIds"), _in("VpcConfig.SubnetIds")),
+    ("aws.lambda.function", at("VpcConfig.SecurityGroupIds"), _in("VpcConfig.SubnetIds")),
     (
         "aws.ecs.service",
-        _at("networkConfiguration.awsvpcConfiguration.securityGroups"),
+        at("networkConfiguration.awsvpcConfiguration.securityGroups"),
         _in("networkConfiguration.awsvpcConfiguration.subnets"),
     ),
     (
