@@ -140,7 +140,35 @@ def moved(
     ids = [one["NetworkInterfaceId"] for one in records["NetworkInterfaces"]]
     keys = {id_: ctx.key("aws.ec2.network_interface", id_) for id_ in ids}
     ports = {id_: f"{key}#" for id_, key in keys.items() if key in made}
-    return Moved(said, [named(node) for node in nodes], ports, ctx)
+    return Moved(said, answered([named(node) for node in nodes]), ports, ctx)
+
+
+def answered(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes with the addresses that the cloud picks for feet of routers: the last of a pool that are free."""
+    subnets = {
+        one["name"]: one["props"] for one in nodes if one["type"].endswith("networking.Subnet")
+    }
+    hops = {
+        one["props"]["next_hop"]["$ref"]
+        for one in nodes
+        if one["type"].endswith("RouterRoute") and isinstance(one["props"]["next_hop"], dict)
+    }
+    taken = {each.get("ip_address") for one in nodes for each in one["props"].get("fixed_ips", [])}
+    picked: dict[str, str] = {}
+    for one in nodes:
+        if one["name"] in hops:
+            (fixed,) = one["props"]["fixed_ips"]
+            pools = subnets[fixed["subnet_id"]["$ref"]]["allocation_pools"]
+            last = ip_address(pools[-1]["end"])
+            while str(last) in taken:
+                last -= 1
+            fixed["ip_address"] = picked[one["name"]] = str(last)
+            taken.add(str(last))
+    for one in nodes:
+        hop = one["props"].get("next_hop")
+        if isinstance(hop, dict):
+            one["props"]["next_hop"] = picked[hop["$ref"]]
+    return nodes
 
 
 def compared(records: Records, m: Moved, cloud: str = "openstack") -> worlds.Difference:
@@ -628,6 +656,48 @@ def test_a_peer_is_reached_from_where_routes_say_so_alone() -> None:
     records = peers("rtb-priv")
     assert admitted(records, "eni-app", "eni-far", 22) == (True, True)
     assert admitted(records, "eni-web", "eni-far", 22) == (False, False)
+
+
+def test_any_number_of_peerings_end_in_one_network_and_none_moves_another() -> None:
+    records = peers("rtb-pub", "rtb-priv")
+    before = linked(moved(records), "pcx-ab")
+    third = worlds.subnet("subnet-0", "vpc-0", "10.2.0.0/24")
+    records["Vpcs"].append(worlds.vpc("vpc-0", "10.2.0.0/16"))
+    records["Subnets"].append(third)
+    records["VpcPeeringConnections"].append(worlds.peering("pcx-0b", "vpc-0", "vpc-b"))
+    there = [route("10.2.0.0/16", **worlds.LOCAL), route("10.1.0.0/16", VpcPeeringConnectionId="pcx-0b")]  # fmt: skip
+    records["RouteTables"].append(worlds.route_table("rtb-0", "vpc-0", there, main=True))
+    back = next(one for one in records["RouteTables"] if one["RouteTableId"] == "rtb-far")
+    back["Routes"].append(route("10.2.0.0/16", VpcPeeringConnectionId="pcx-0b"))
+    records["NetworkAcls"].append(
+        worlds.network_acl("acl-0", "vpc-0", worlds.open_entries(), "subnet-0", default=True)
+    )
+    world = [permission("-1", None, "0.0.0.0/0")]
+    records["SecurityGroups"].append(worlds.security_group("sg-0", "vpc-0", [], world))
+    records["NetworkInterfaces"].append(worlds.interface("eni-0", third, "10.2.0.16", ["sg-0"]))
+    group(records, "sg-far")["IpPermissions"].append(permission("tcp", (22, 22), "10.2.0.0/16"))
+    m = moved(records)
+    feet = [
+        each["ip_address"]
+        for one in m.nodes
+        if one["type"].endswith("networking.Port") and "peering_connection|" in one["name"]
+        for each in one["props"]["fixed_ips"]
+    ]
+    assert len(feet) == len(set(feet)) == 2
+    assert admitted(records, "eni-web", "eni-far", 22) == (True, True)
+    assert admitted(records, "eni-0", "eni-far", 22) == (True, True)
+    assert admitted(records, "eni-0", "eni-web", 443) == (False, False)
+    assert linked(m, "pcx-ab") == before
+
+
+def linked(m: Moved, id_: str) -> dict[str, dict[str, Any]]:
+    """What a peering became, without the addresses that the cloud picks."""
+    picked = ("next_hop", "fixed_ips")
+    return {
+        one["name"]: {key: held for key, held in one["props"].items() if key not in picked}
+        for one in m.nodes
+        if f"|{id_}#" in one["name"]
+    }
 
 
 def test_a_reference_to_a_group_of_a_peer_is_refused_and_said() -> None:
