@@ -23,10 +23,11 @@ from tests.reference.worlds import Records, entry, permission, route
 from tests.support import cases
 from toolkit.clouds import load as load_cloud
 from toolkit.estate.model import Estate
-from toolkit.intents.network import Subnet
+from toolkit.intents.network import Firewall, Subnet
 from toolkit.program import Config, Lookup, Node, Out
 from toolkit.rules import load as load_rules
-from toolkit.targets import realise
+from toolkit.targets import Target, realise
+from toolkit.targets.openstack.network import groups_on
 from toolkit.translate import Context, Override, Translation, translate
 
 TYPES = {
@@ -44,6 +45,10 @@ TYPES = {
     "Instances": ("aws.ec2.instance", "InstanceId"),
     "LoadBalancers": ("aws.elbv2.load_balancer", "LoadBalancerArn"),
     "Listeners": ("aws.elbv2.listener", "ListenerArn"),
+    "LaunchTemplates": ("aws.ec2.launch_template", "LaunchTemplateId"),
+    "AutoScalingGroups": ("aws.autoscaling.auto_scaling_group", "AutoScalingGroupName"),
+    "DBInstances": ("aws.rds.db_instance", "DBInstanceIdentifier"),
+    "DBClusters": ("aws.rds.db_cluster", "DBClusterIdentifier"),
 }
 RULES = load_rules()
 NET = "203.0.113.99"
@@ -135,7 +140,35 @@ def moved(
     ids = [one["NetworkInterfaceId"] for one in records["NetworkInterfaces"]]
     keys = {id_: ctx.key("aws.ec2.network_interface", id_) for id_ in ids}
     ports = {id_: f"{key}#" for id_, key in keys.items() if key in made}
-    return Moved(said, [named(node) for node in nodes], ports, ctx)
+    return Moved(said, answered([named(node) for node in nodes]), ports, ctx)
+
+
+def answered(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes with the addresses that the cloud picks for feet of routers: the last of a pool that are free."""
+    subnets = {
+        one["name"]: one["props"] for one in nodes if one["type"].endswith("networking.Subnet")
+    }
+    hops = {
+        one["props"]["next_hop"]["$ref"]
+        for one in nodes
+        if one["type"].endswith("RouterRoute") and isinstance(one["props"]["next_hop"], dict)
+    }
+    taken = {each.get("ip_address") for one in nodes for each in one["props"].get("fixed_ips", [])}
+    picked: dict[str, str] = {}
+    for one in nodes:
+        if one["name"] in hops:
+            (fixed,) = one["props"]["fixed_ips"]
+            pools = subnets[fixed["subnet_id"]["$ref"]]["allocation_pools"]
+            last = ip_address(pools[-1]["end"])
+            while str(last) in taken:
+                last -= 1
+            fixed["ip_address"] = picked[one["name"]] = str(last)
+            taken.add(str(last))
+    for one in nodes:
+        hop = one["props"].get("next_hop")
+        if isinstance(hop, dict):
+            one["props"]["next_hop"] = picked[hop["$ref"]]
+    return nodes
 
 
 def compared(records: Records, m: Moved, cloud: str = "openstack") -> worlds.Difference:
@@ -625,6 +658,48 @@ def test_a_peer_is_reached_from_where_routes_say_so_alone() -> None:
     assert admitted(records, "eni-web", "eni-far", 22) == (False, False)
 
 
+def test_any_number_of_peerings_end_in_one_network_and_none_moves_another() -> None:
+    records = peers("rtb-pub", "rtb-priv")
+    before = linked(moved(records), "pcx-ab")
+    third = worlds.subnet("subnet-0", "vpc-0", "10.2.0.0/24")
+    records["Vpcs"].append(worlds.vpc("vpc-0", "10.2.0.0/16"))
+    records["Subnets"].append(third)
+    records["VpcPeeringConnections"].append(worlds.peering("pcx-0b", "vpc-0", "vpc-b"))
+    there = [route("10.2.0.0/16", **worlds.LOCAL), route("10.1.0.0/16", VpcPeeringConnectionId="pcx-0b")]  # fmt: skip
+    records["RouteTables"].append(worlds.route_table("rtb-0", "vpc-0", there, main=True))
+    back = next(one for one in records["RouteTables"] if one["RouteTableId"] == "rtb-far")
+    back["Routes"].append(route("10.2.0.0/16", VpcPeeringConnectionId="pcx-0b"))
+    records["NetworkAcls"].append(
+        worlds.network_acl("acl-0", "vpc-0", worlds.open_entries(), "subnet-0", default=True)
+    )
+    world = [permission("-1", None, "0.0.0.0/0")]
+    records["SecurityGroups"].append(worlds.security_group("sg-0", "vpc-0", [], world))
+    records["NetworkInterfaces"].append(worlds.interface("eni-0", third, "10.2.0.16", ["sg-0"]))
+    group(records, "sg-far")["IpPermissions"].append(permission("tcp", (22, 22), "10.2.0.0/16"))
+    m = moved(records)
+    feet = [
+        each["ip_address"]
+        for one in m.nodes
+        if one["type"].endswith("networking.Port") and "peering_connection|" in one["name"]
+        for each in one["props"]["fixed_ips"]
+    ]
+    assert len(feet) == len(set(feet)) == 2
+    assert admitted(records, "eni-web", "eni-far", 22) == (True, True)
+    assert admitted(records, "eni-0", "eni-far", 22) == (True, True)
+    assert admitted(records, "eni-0", "eni-web", 443) == (False, False)
+    assert linked(m, "pcx-ab") == before
+
+
+def linked(m: Moved, id_: str) -> dict[str, dict[str, Any]]:
+    """What a peering became, without the addresses that the cloud picks."""
+    picked = ("next_hop", "fixed_ips")
+    return {
+        one["name"]: {key: held for key, held in one["props"].items() if key not in picked}
+        for one in m.nodes
+        if f"|{id_}#" in one["name"]
+    }
+
+
 def test_a_reference_to_a_group_of_a_peer_is_refused_and_said() -> None:
     records = peers("rtb-pub", "rtb-priv")
     assert admitted(records, "eni-web", "eni-far", 22) == (True, True)
@@ -734,6 +809,107 @@ def test_every_port_of_every_case_has_groups_of_its_own(file: Any) -> None:
     for cloud in cases.clouds_of(case):
         _, nodes, _ = cases.run(case, cloud)
         assert explicit([named(node) for node in nodes]) == []
+
+
+# A group has the forms of the subnets in which it can be worn, and no other
+
+
+def forms(records: Records) -> dict[str, list[str]]:
+    """Group -> the lists and tables that its forms are for; "" is the plain one."""
+    ctx = Context(estate=estate(records), cloud=load_cloud("openstack"))
+    return {
+        key.rsplit("|", 1)[1]: sorted(
+            each.label for each in said.intents if isinstance(each, Firewall)
+        )
+        for key, said in translate(ctx, RULES).items()
+        if "security_group|" in key
+    }
+
+
+def narrow() -> Records:
+    """The account with a list that denies the isolated subnet something."""
+    return account(
+        iso=[entry(10, "deny", "203.0.113.0/24", "6", (0, 1000)), *worlds.open_entries()]
+    )
+
+
+def test_a_group_has_a_form_for_each_way_it_is_worn_in() -> None:
+    records = narrow()
+    list_ = "in-list"
+    assert forms(account()) == {"sg-web": [""], "sg-app": [""], "sg-other": [""]}
+    assert forms(records) == {"sg-web": [""], "sg-app": [""], "sg-other": ["", list_]}
+    records["NetworkInterfaces"] = [
+        one for one in records["NetworkInterfaces"] if one["SubnetId"] == "subnet-iso"
+    ]
+    assert forms(records) == {"sg-web": [""], "sg-app": [""], "sg-other": [list_]}
+
+
+def template(records: Records, *subnets: str, groups: int = 1) -> None:
+    """A launch template that names sg-web, and groups in some subnets that start from it."""
+    data = {"InstanceType": "t3.small", "SecurityGroupIds": ["sg-web"]}
+    records["LaunchTemplates"] = [
+        {"LaunchTemplateId": "lt-1", "Version": [{"LaunchTemplateData": data}]}
+    ]
+    records["AutoScalingGroups"] = [
+        {
+            "AutoScalingGroupName": f"fleet-{number}",
+            "LaunchTemplate": {"LaunchTemplateId": "lt-1"},
+            "MinSize": 2,
+            "MaxSize": 2,
+            "VPCZoneIdentifier": ",".join(subnets),
+        }
+        for number in range(groups)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("subnets", "groups", "found"),
+    [
+        (("subnet-pub",), 1, 1),
+        (("subnet-pub", "subnet-iso"), 1, 2),
+        ((), 1, 2),
+        ((), 0, 2),
+    ],
+)
+def test_a_fleet_wears_its_groups_in_its_subnets_alone(
+    subnets: tuple[str, ...], groups: int, found: int
+) -> None:
+    records = narrow()
+    template(records, *subnets, groups=groups)
+    assert len(forms(records)["sg-web"]) == found
+
+
+def test_a_database_wears_its_groups_in_the_subnets_of_its_group() -> None:
+    records = narrow()
+    worn = [{"VpcSecurityGroupId": "sg-app"}]
+    held = [{"SubnetIdentifier": "subnet-iso"}]
+    records["DBInstances"] = [
+        {"DBInstanceIdentifier": "db", "Engine": "postgres", "VpcSecurityGroups": worn, "DBSubnetGroup": {"Subnets": held}}
+    ]  # fmt: skip
+    assert len(forms(records)["sg-app"]) == 2
+    del records["DBInstances"]
+    records["DBClusters"] = [
+        {"DBClusterIdentifier": "db", "Engine": "aurora-postgresql", "VpcSecurityGroups": worn, "DBSubnetGroup": "not-read"}
+    ]  # fmt: skip
+    assert len(forms(records)["sg-app"]) == 2, "where its subnets are not known it keeps every way"
+    assert len(forms(records)["sg-web"]) == 1
+
+
+def test_where_a_form_is_missing_no_other_stands_in_for_it() -> None:
+    records = narrow()
+    m = moved(records)
+    form = Firewall.along(
+        m.said[m.ctx.key("aws.ec2.security_group", "sg-web") or ""].intents, "in some list"
+    )
+    assert form is None
+    target = Target(m.ctx, {key: tuple(said.intents) for key, said in m.said.items()})
+    keys = (m.ctx.key("aws.ec2.security_group", "sg-web") or "",)
+    target.nodes[keys[0], ""] = Node(
+        "openstack.networking.SecGroup", keys[0], "", "network", "", {}
+    )
+    iso, pub = (m.ctx.key("aws.ec2.subnet", f"subnet-{name}") for name in ("iso", "pub"))
+    assert len(groups_on(target, keys, pub)) == 1
+    assert groups_on(target, keys, iso) == []
 
 
 # Cloud Temple has no groups: the same openings on each host

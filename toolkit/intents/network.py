@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -67,7 +67,8 @@ class Firewall(Intent):
     """A named set of openings, put on ports; what is in none is refused.
 
     One group takes several forms in subnets with different access lists: their roles name the list
-    by its key, `label` says it in words.
+    by its key, `label` says it in words. `ways` are the roles of the ways along which a form holds:
+    in a subnet of any other it must not be worn.
     """
 
     RANK: ClassVar[int] = 30
@@ -76,6 +77,13 @@ class Firewall(Intent):
     description: str
     openings: tuple[Opening, ...]
     label: str = ""
+    ways: tuple[str, ...] = ("",)
+
+    @staticmethod
+    def along(forms: Iterable[object], way: str) -> Firewall | None:
+        """The form of a group that holds along a way, or None: no other may stand in for it."""
+        held = (each for each in forms if isinstance(each, Firewall) and way in each.ways)
+        return next(held, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.network import Binding, PublicAddress
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
+from toolkit.rules._interfaces import owner_of, unused
 from toolkit.rules._paths import unreachable
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
         return
     if record.get("ServiceManaged") or (
-        interface is not None and interface.record.get("RequesterManaged")
+        interface is not None
+        and (interface.record.get("RequesterManaged") or owner_of(ctx, interface) is not None)
     ):
         yield Disposition(
             "absorbed",
@@ -52,6 +54,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "address-unused", "info", text("{ip} is bound to nothing and is billed.", ip=address)
         )
         yield Disposition("retire", "Bound to nothing.")
+        return
+    if interface is not None and unused(ctx, interface):
+        yield Finding(
+            "address-unused",
+            "info",
+            text(
+                "{ip} is bound to an interface that is attached to nothing, and is billed.",
+                ip=address,
+            ),
+        )
+        yield Disposition("retire", "Its interface is attached to nothing.")
         return
     place = interface and ctx.estate.find(
         "aws.ec2.subnet", interface.record.get("SubnetId"), interface

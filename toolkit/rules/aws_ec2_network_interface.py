@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from toolkit.intents.network import Binding, Port, PublicAddress
-from toolkit.outcomes import Disposition, Loss, Outcome, text
+from toolkit.outcomes import Disposition, Finding, Loss, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._paths import unreachable
+from toolkit.rules._interfaces import owner_of, unused
+from toolkit.rules._paths import network_of, unreachable
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -16,11 +18,15 @@ if TYPE_CHECKING:
 
 
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
-    """A port with the same addresses; one of a group's or a service's own is absorbed."""
+    """A port with the same addresses; one of a group's or a service's own is absorbed, an unused one retired."""
     record = source.record
     instance = ctx.estate.find(
         "aws.ec2.instance", (record.get("Attachment") or {}).get("InstanceId"), source
     )
+    owner = owner_of(ctx, source)
+    if owner is not None:
+        yield Disposition("absorbed", text("It goes with {name}.", name=owner.name), into=owner.key)
+        return
     if record.get("RequesterManaged") or record.get("InterfaceType", "interface") not in (
         "interface",
         "efa",
@@ -49,18 +55,41 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 "absorbed", text("It goes with {name}.", name=instance.name), into=instance.key
             )
             return
+    if unused(ctx, source):
+        yield Finding(
+            "interface-unused",
+            "info",
+            text(
+                "{name} is attached to nothing and keeps {addresses} from others.",
+                name=source.name,
+                addresses=", ".join(_addresses(record)),
+            ),
+        )
+        yield Disposition("retire", "Attached to nothing.")
+        return
     subnet = ctx.key("aws.ec2.subnet", record.get("SubnetId"), source)
     if subnet is None:
         yield Loss(
             "SubnetId", "Its subnet was not read, so there is no network to put it into.", "blocker"
         )
         return
-    primary = record.get("PrivateIpAddress")
-    others = [
-        each["PrivateIpAddress"]
-        for each in record.get("PrivateIpAddresses", [])
-        if each.get("PrivateIpAddress") and each["PrivateIpAddress"] != primary
-    ]
+    net = network_of(ctx.estate.by_key[subnet].record.get("CidrBlock"))
+    kept: list[str] = []
+    for each in _addresses(record):
+        if net is None or ipaddress.ip_address(each) in net:
+            kept.append(each)
+            continue
+        yield Loss(
+            "PrivateIpAddress"
+            if each == record.get("PrivateIpAddress")
+            else "PrivateIpAddresses.PrivateIpAddress",
+            text(
+                "The address {ip} is not in its subnet's {cidr}, where no port can have it: it is dropped.",
+                ip=each,
+                cidr=str(net),
+            ),
+            "major",
+        )
     public = (record.get("Association") or {}).get("PublicIp")
     held = ctx.estate.find(
         "aws.ec2.address", (record.get("Association") or {}).get("AllocationId"), source
@@ -71,7 +100,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     name = instance.name if instance is not None else plain
     device = (record.get("Attachment") or {}).get("DeviceIndex", 0)
     yield Port(
-        origin=source.key, name=f"{name}-{device}" if device else name, subnet=subnet, addresses=(*([primary] if primary else []), *sorted(others)),
+        origin=source.key, name=f"{name}-{device}" if device else name, subnet=subnet, addresses=tuple(kept),
         firewalls=tuple(key for each in record.get("Groups", []) if (key := ctx.key("aws.ec2.security_group", each.get("GroupId"), source))),
         forwards=record.get("SourceDestCheck") is False, public=bool(public) and held is None and not unreachable(ctx, ctx.estate.by_key[subnet]),
     )  # fmt: skip
@@ -103,6 +132,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
 
 
+def _addresses(record: Mapping[str, Any]) -> list[str]:
+    """The private IPv4 addresses, the primary one first."""
+    primary = record.get("PrivateIpAddress")
+    found = {each.get("PrivateIpAddress") for each in record.get("PrivateIpAddresses", [])}
+    return [*([primary] if primary else []), *sorted(str(x) for x in found - {primary, None, ""})]
+
+
 RULE = Rule(
     type="aws.ec2.network_interface",
     title="Network interface",
@@ -117,7 +153,7 @@ RULE = Rule(
     ),
     translate=translate,
     carried=fields(
-        "SubnetId PrivateIpAddress PrivateIpAddresses.PrivateIpAddress Groups.GroupId SourceDestCheck RequesterManaged InterfaceType Attachment.InstanceId Attachment.DeviceIndex Association.PublicIp Association.AllocationId Ipv6Addresses.Ipv6Address"
+        "SubnetId PrivateIpAddress PrivateIpAddresses.PrivateIpAddress Groups.GroupId SourceDestCheck RequesterManaged InterfaceType Description Status Attachment.InstanceId Attachment.DeviceIndex Association.PublicIp Association.AllocationId Ipv6Addresses.Ipv6Address"
     ),
     lost={
         "Ipv4Prefixes": Lost("Address prefixes (for pods) are not carried.", "major"),
@@ -138,7 +174,7 @@ RULE = Rule(
         id="NetworkInterfaceId OwnerId RequesterId Association.AssociationId Association.IpOwnerId Attachment.AttachmentId Attachment.InstanceOwnerId Groups.GroupName AvailabilityZoneId",
         timestamp="Attachment.AttachTime",
         internal="Attachment.DeleteOnTermination Attachment.NetworkCardIndex Attachment.EnaQueueCount DenyAllIgwTraffic Operator PublicIpDnsNameOptions ConnectionTrackingConfiguration Ipv6Addresses Ipv6Address",
-        derived="Association Attachment.Status AvailabilityZone Description PrivateDnsName PublicDnsName PrivateIpAddresses VpcId Status",
+        derived="Association Attachment.Status AvailabilityZone PrivateDnsName PublicDnsName PrivateIpAddresses VpcId",
     ),
     unordered=fields("Groups"),
 )

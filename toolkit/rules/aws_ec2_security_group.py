@@ -1,4 +1,4 @@
-"""Security group -> group with explicit rules, once per access list that its members live under."""
+"""Security group -> group with explicit rules, once per way of the subnets in which it can be worn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.network import Firewall, Opening
 from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._groups import balancer_subnets, label, ways_of_members
+from toolkit.rules._groups import balancer_subnets, label, ways_of
 from toolkit.rules._paths import Way, along, cidrs_of, openings_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         else:
             yield Loss(each[0], each[1], "minor" if "port 0" in each[1] else "major")
     forms: dict[str, Firewall] = {}
-    for way in ways_of_members(ctx, source, members):
+    for way in ways_of(ctx, source):
         kept, cut = [], set()
         for each in openings:
             parts, less = along(each, way, cidrs_of(vpc.record))
@@ -56,9 +56,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield from _losses(way, cut)
         # A way that takes nothing from this group needs no form of its own.
         role, said = (way.role, label(way)) if cut else ("", "")
+        before = forms[role].ways if role in forms else ()
         forms[role] = Firewall(
             origin=source.key, role=role, name=f"{name}-{said}" if said else name, network=vpc.key,
-            description=record.get("Description", ""), openings=tuple(kept), label=said,
+            description=record.get("Description", ""), openings=tuple(kept), label=said, ways=(*before, way.role),
         )  # fmt: skip
     yield from forms.values()
     world = sorted(

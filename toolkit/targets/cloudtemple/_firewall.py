@@ -78,8 +78,7 @@ def _openings(port: Port, t: Target) -> Iterator[Opening]:
     """What the groups of a port let pass in its subnet, as their forms for its way say."""
     role = way_of(t.ctx, t.ctx.estate.by_key.get(port.subnet)).role
     for key in port.firewalls:
-        forms = {each.role: each for each in t.intents.get(key, ()) if isinstance(each, Firewall)}
-        held = forms.get(role) or forms.get("")
+        held = Firewall.along(t.intents.get(key, ()), role)
         yield from held.openings if held else ()
 
 

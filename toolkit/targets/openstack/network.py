@@ -213,7 +213,7 @@ def _between(
 
 
 def link(intent: Link, t: Target) -> Iterator[object]:
-    """A port of the far network's router in the near one, and routes both ways."""
+    """A port of the far network's router in the near one, at an address that Networking picks, and routes both ways."""
     near, far = t.intent(intent.near, Routers), t.intent(intent.far, Routers)
     near_open, far_open = _first(t, intent.near), _first(t, intent.far)
     if near is None or far is None or near_open is None or far_open is None:
@@ -223,13 +223,17 @@ def link(intent: Link, t: Target) -> Iterator[object]:
             "major",
         )
         return
-    near_net = ipaddress.IPv4Network(near_open.cidr, strict=False)
-    address = str(near_net[2])
+    whole = t.intent(intent.near, Network)
     far_role = EDGE if far_open.reach != "isolated" else INNER
     near_role = EDGE if near_open.reach != "isolated" else INNER
+    foot = Out(intent.origin, "port", "all_fixed_ips[0]")
+    gate: Any = Out(near_open.origin, "", "gateway_ip")
+    if whole is not None and whole.keep:
+        gate = str(ipaddress.IPv4Network(near_open.cidr, strict=False)[1])
     yield Node(
         type="openstack.networking.Port", origin=intent.origin, role="port", tier="network", topic="network", vpc=intent.near,
-        props={"name": intent.name, "network_id": t.out(intent.near), "fixed_ips": [{"subnet_id": t.out(near_open.origin), "ip_address": address}], "admin_state_up": True, "port_security_enabled": False}, units={"ports": 1},
+        props={"name": intent.name, "network_id": t.out(intent.near), "fixed_ips": [{"subnet_id": t.out(near_open.origin)}], "admin_state_up": True, "port_security_enabled": False}, units={"ports": 1},
+        comment="The address is Networking's choice, out of what servers do not keep: any number of links may end in one subnet.",
     )  # fmt: skip
     yield Node(
         type="openstack.networking.RouterInterface", origin=intent.origin, role="interface", tier="network", topic="network", vpc=intent.near,
@@ -238,7 +242,7 @@ def link(intent: Link, t: Target) -> Iterator[object]:
     for cidr in intent.far_cidrs:
         yield Node(
             type="openstack.networking.RouterRoute", origin=intent.origin, role=f"to-{slug(cidr)}", tier="network", topic="network", vpc=intent.near,
-            props={"router_id": Out(intent.near, near_role), "destination_cidr": cidr, "next_hop": address}, depends_on=(Out(intent.origin, "interface"),),
+            props={"router_id": Out(intent.near, near_role), "destination_cidr": cidr, "next_hop": foot}, depends_on=(Out(intent.origin, "interface"), Out(near_open.origin, "router")),
         )  # fmt: skip
     for each in t.within(Subnet, intent.near):
         if (
@@ -248,7 +252,7 @@ def link(intent: Link, t: Target) -> Iterator[object]:
         ):
             yield Node(
                 type="openstack.networking.RouterRoute", origin=intent.origin, role=f"back-{slug(each.cidr)}", tier="network", topic="network", vpc=intent.near,
-                props={"router_id": Out(intent.far, far_role), "destination_cidr": each.cidr, "next_hop": str(near_net[1])}, depends_on=(Out(intent.origin, "interface"),),
+                props={"router_id": Out(intent.far, far_role), "destination_cidr": each.cidr, "next_hop": gate}, depends_on=(Out(intent.origin, "interface"),),
             )  # fmt: skip
     yield Loss(
         "Status.Code",
@@ -338,14 +342,12 @@ def _plain(words: str) -> str:
 
 
 def groups_on(t: Target, keys: tuple[str, ...], subnet_key: str | None) -> list[Out]:
-    """The groups for a port in a subnet: of each group the form for that subnet's way, else the plain one.
-
-    A group has a form for every narrow way in its VPC that takes something from it.
-    """
+    """The groups for a port in a subnet: of each the form that holds along that subnet's way, else none."""
     role = way_of(t.ctx, t.ctx.estate.by_key.get(subnet_key or "")).role
     found: list[Out] = []
     for key in keys:
-        out = t.out(key, role) or t.out(key)
+        form = Firewall.along(t.intents.get(key, ()), role)
+        out = t.out(key, form.role) if form else None
         if out is not None:
             found.append(out)
     return found
