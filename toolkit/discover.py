@@ -401,7 +401,7 @@ def _spool(folder: Path, request: Request, rules: dict[str, Rule], units: Sequen
 
 
 def _calls_per_record(unit: _Unit) -> int:
-    return sum(not detail.batch for rule in unit.rules for detail in rule.fetch.details)
+    return sum(detail.each for rule in unit.rules for detail in rule.fetch.details)
 
 
 def _kept(path: Path) -> bool:
