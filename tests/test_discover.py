@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,61 @@ def test_a_whole_reading_twice(
     for path in folder.rglob("*"):
         if path.is_file():
             assert b"planted-secret" not in path.read_bytes(), path.name
+
+
+def test_what_one_list_call_says_is_not_asked_record_by_record(
+    aws: Server,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sns, kms, ec2 = (_client(aws.url, service) for service in ("sns", "kms", "ec2"))
+    queue = f"arn:aws:sqs:{REGION}:{MAIN}:orders"
+    topics = [sns.create_topic(Name=name)["TopicArn"] for name in ("own", "foreign")]
+    for topic in topics:
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/a", TargetKeyId=key)
+    for name in ("one", "two"):
+        data = {"InstanceType": f"t3.{name}"}
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+    called: Counter[str] = Counter()
+    inner = botocore.client.BaseClient._make_api_call
+
+    def counting(self: Any, operation: str, params: Any) -> Any:
+        called[operation] += 1
+        answer = inner(self, operation, params)
+        if operation == "ListSubscriptions":  # the subscriber of another account lists it, not we
+            own = [s for s in answer["Subscriptions"] if s["TopicArn"] != topics[1]]
+            answer = {**answer, "Subscriptions": own}
+        if operation == "GetTopicAttributes":  # moto counts none
+            confirmed = str(int(params["TopicArn"] in topics))
+            answer["Attributes"]["SubscriptionsConfirmed"] = confirmed
+        return answer
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", counting)
+    aws.order(rewrite=[("</Bucket>", "<BucketRegion>eu-west-3</BucketRegion></Bucket>")])
+    types = (
+        "aws.sns.topic", "aws.kms.key", "aws.ec2.launch_template", "aws.s3.bucket",
+        "aws.iam.user", "aws.iam.group", "aws.iam.role", "aws.iam.policy",
+    )  # fmt: skip
+    _discover(folder, capsys, *_types(*types))
+    once = ("ListSubscriptions", "ListAliases", "DescribeLaunchTemplateVersions", "GetAccountAuthorizationDetails")  # fmt: skip
+    assert {name: called[name] for name in once} == dict.fromkeys(once, 1)
+    assert called["ListSubscriptionsByTopic"] == 1, "only where somebody else subscribes"
+    assert not called["GetBucketLocation"]
+    read = {(r.type, r.name): r for r in workspace.read_estate(folder / workspace.ESTATE)}
+    for topic in topics:
+        held = read["aws.sns.topic", topic.rsplit(":", 1)[-1]].record["Subscriptions"]
+        assert [s["Endpoint"] for s in held] == [queue]
+    assert "Subscriptions" not in read["aws.sns.topic", "shop"].record
+    assert [a["TargetKeyId"] for a in read["aws.kms.key", "alias/a"].record["Aliases"]] == [key]
+    for name in ("one", "two"):
+        (version,) = read["aws.ec2.launch_template", name].record["Version"]
+        assert version["LaunchTemplateData"]["InstanceType"] == f"t3.{name}"
+    bucket = read["aws.s3.bucket", "shop"]
+    assert (bucket.region, bucket.record["Location"]) == ("eu-west-3", "eu-west-3")
+    assert "BucketRegion" not in bucket.record
 
 
 # -------------------------------------------------------------------------------- cut off, continued

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import xform_name
 
 from tests.support import cases, shapes
+from toolkit.estate import models
 from toolkit.estate.model import Estate, Resource
 from toolkit.rule import Rule
 from toolkit.rules import load
@@ -94,6 +96,22 @@ def test_the_fetch_is_botocores(rule: Rule) -> None:
         shapes.detail_shape(fetch, detail)
     if fetch.each:
         assert fetch.each in RULES, f"{fetch.each} has no rule"
+
+
+def test_the_model_that_discovery_reads_is_botocores(rule: Rule) -> None:
+    """Cut down, and yet the same request and the same answer of every call."""
+    fetch = rule.fetch
+    asked = [(fetch.service, fetch.operation)]
+    asked += [(detail.service or fetch.service, detail.operation) for detail in fetch.details]
+    for service, operation in asked:
+        cut, whole = models.service(service, operation), shapes.service(service)
+        assert len(cut.operation_names) < len(whole.operation_names)
+        name = {xform_name(each): each for each in cut.operation_names}[operation]
+        for side in ("input_shape", "output_shape"):
+            ours, theirs = (getattr(m.operation_model(name), side) for m in (cut, whole))
+            assert (ours is None) == (theirs is None)
+            if ours is not None:
+                assert list(shapes.leaves(ours, "")) == list(shapes.leaves(theirs, ""))
 
 
 def test_every_rule_has_a_case(rule: Rule) -> None:

@@ -31,6 +31,7 @@ from botocore.exceptions import (
 
 from toolkit import __version__, workspace
 from toolkit.errors import AwsError
+from toolkit.estate import models
 from toolkit.estate.engine import EXPIRED, Place, Reader, Reading
 from toolkit.estate.measures import measure
 from toolkit.estate.model import GLOBAL, Gap, Resource
@@ -181,7 +182,7 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
     bases: list[boto3.Session] = []
     for profile in request.profiles or ("",):
         try:
-            bases.append(boto3.Session(profile_name=profile or None))
+            bases.append(boto3.Session(profile_name=profile or None, botocore_session=_core()))
         except ProfileNotFound as error:
             raise AwsError(
                 f"there is no AWS profile {profile or str(error)!r}",
@@ -197,6 +198,13 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
         yield _assumed(bases[0], arn), arn
     if request.org_role:
         yield from _organization(bases[0], request.org_role, shut)
+
+
+def _core() -> botocore.session.Session:
+    """botocore's session, which shares what it reads of botocore's own data with all others."""
+    session = botocore.session.get_session()
+    session.get_component("data_loader").file_loader = models.FILES
+    return session
 
 
 def _organization(
@@ -257,7 +265,7 @@ def _assumed(base: boto3.Session, arn: str) -> boto3.Session:
             "expiry_time": held["Expiration"].isoformat(),
         }
 
-    session = botocore.session.get_session()
+    session = _core()
     session._credentials = RefreshableCredentials.create_from_metadata(
         metadata=refresh(), refresh_using=refresh, method="sts-assume-role"
     )
@@ -401,7 +409,7 @@ def _spool(folder: Path, request: Request, rules: dict[str, Rule], units: Sequen
 
 
 def _calls_per_record(unit: _Unit) -> int:
-    return sum(not detail.batch for rule in unit.rules for detail in rule.fetch.details)
+    return sum(detail.each for rule in unit.rules for detail in rule.fetch.details)
 
 
 def _kept(path: Path) -> bool:

@@ -55,9 +55,11 @@ class Detail:
     `params` maps a request member to a member of the record (dotted), or with `^` before it to one
     of the parent's record (see `Fetch.each`). With `batch` > 0 the one
     parameter is a list, filled from up to `batch` records, and `match` names the member of each
-    answer that equals the record's value. `path` is the part of the response to keep ("" keeps
+    answer that equals the record's value. With `match` alone one list call serves all records: each
+    gets the list of answers whose `match` equals its id. `path` is the part of the response to keep ("" keeps
     all of it but ResponseMetadata). `absent` lists the error codes that mean "not there".
-    `when` names a record member that must be truthy.
+    `when` names a record member that must be truthy, or is asked about the record. `known` names a
+    member in which the list call may have given the answer already: it then moves to `into`, unasked.
     """
 
     operation: str
@@ -67,9 +69,15 @@ class Detail:
     absent: tuple[str, ...] = ()
     batch: int = 0
     match: str = ""
-    when: str = ""
+    when: str | Callable[[Mapping[str, Any]], bool] = ""
+    known: str = ""
     service: str = ""
     constants: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def each(self) -> bool:
+        """Whether it is a call per record."""
+        return not self.batch and not self.match
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,8 @@ class Fetch:
     `arn` is a member, or a template over {partition} {region} {account} {id}. `tags` is a member
     that holds a list of Key/Value pairs or a map. `each` lists per parent resource: the parent's
     type, and request member -> parent's record member. `keep` keeps a record only if it is true
-    (AWS's own managed policies, other people's images).
+    (AWS's own managed policies, other people's images). Types with the same operation and `params`
+    share one listing.
     """
 
     service: str

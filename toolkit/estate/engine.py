@@ -21,7 +21,7 @@ from toolkit.errors import AwsError, ToolkitError
 from toolkit.estate.model import GLOBAL, Gap, GapReason, Resource
 from toolkit.estate.redact import Redactor
 from toolkit.progress import Progress
-from toolkit.rule import Detail, Rule
+from toolkit.rule import Detail, Fetch, Rule
 from toolkit.workspace import canonical
 
 RATE = 20.0
@@ -149,6 +149,8 @@ class Reader:
     limiter: Limiter = field(default_factory=Limiter)
     clients: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    listed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What a listing that several types share held for those still to come."""
     _denied: dict[tuple[str, str, GapReason, str], int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -300,14 +302,23 @@ class Reader:
         params = dict(fetch.params)
         for name, path in fetch.each_params.items():
             params[name] = dig(parent, path)
+        if rule.type in self.listed:
+            return self.listed.pop(rule.type)
         found: list[dict[str, Any]] = []
+        lists = [(fetch, found)]
+        lists += [
+            (other.fetch, self.listed.setdefault(other.type, []))
+            for other in self.rules
+            if other is not rule and _shared(other.fetch, fetch)
+        ]
         try:
             for page in self._pages(fetch.service, fetch.operation, params):
-                for element in walk(page, fetch.path):
-                    if isinstance(element, dict):
-                        found.append(plain(element))
-                    elif element is not None:
-                        found.append({fetch.element or fetch.id: element})
+                for each, held in lists:
+                    for element in walk(page, each.path):
+                        if isinstance(element, dict):
+                            held.append(plain(element))
+                        elif element is not None:
+                            held.append({each.element or each.id: element})
         except Exception as error:  # noqa: BLE001 - an answer that cannot be read must not lose the rest
             self._fail(rule, fetch.service, fetch.operation, error, fetch.unavailable)
         return found
@@ -319,13 +330,21 @@ class Reader:
             if detail.batch:
                 groups = _batches(detail, records)
                 list(self.pool.map(lambda group, d=detail: self._batch(rule, d, group), groups))
+            elif detail.match:
+                self._matched(rule, detail, records)
             else:
                 list(self.pool.map(lambda pair, d=detail: self._detail(rule, d, *pair), records))
 
     def _detail(
         self, rule: Rule, detail: Detail, record: dict[str, Any], parent: Mapping[str, Any] | None
     ) -> None:
-        if detail.when and not dig(record, detail.when):
+        if detail.known and (known := record.pop(detail.known, None)):
+            record[detail.into] = known
+            return
+        if callable(detail.when):
+            if not detail.when(record):
+                return
+        elif detail.when and not dig(record, detail.when):
             return
         params = dict(detail.constants)
         for name, path in detail.params.items():
@@ -356,6 +375,22 @@ class Reader:
             record[detail.into] = answer
         elif isinstance(answer, dict):
             record.update(answer)
+
+    def _matched(
+        self,
+        rule: Rule,
+        detail: Detail,
+        records: list[tuple[dict[str, Any], dict[str, Any] | None]],
+    ) -> None:
+        service = detail.service or rule.fetch.service
+        by_id = {dig(record, rule.fetch.id): record for record, _ in records}
+        try:
+            for page in self._pages(service, detail.operation, detail.constants):
+                for each in walk(page, detail.path):
+                    if (record := by_id.get(dig(each, detail.match))) is not None:
+                        record.setdefault(detail.into, []).append(plain(each))
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read must not lose the rest
+            self._fail(rule, service, detail.operation, error, detail.absent)
 
     def _batch(
         self, rule: Rule, detail: Detail, group: list[tuple[dict[str, Any], dict[str, Any] | None]]
@@ -425,6 +460,16 @@ class Reader:
         return Resource(
             rule.type, id_, arn, self.place.account, region, name, tags, clean
         ), observed
+
+
+def _shared(one: Fetch, other: Fetch) -> bool:
+    """Whether one listing answers both."""
+    return (one.operation, one.params, one.each, "") == (
+        other.operation,
+        other.params,
+        "",
+        other.each,
+    )
 
 
 def _parents_first(rules: Sequence[Rule]) -> list[Rule]:

@@ -16,10 +16,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore import xform_name
-from botocore.loaders import Loader
-from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from toolkit.errors import ConfigError, InternalError
+from toolkit.estate import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,15 +91,10 @@ class _Node:
     each: _Node | None = None
 
 
-@lru_cache(maxsize=512)
-def _model(service: str) -> ServiceModel:
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
-
-
 @lru_cache(maxsize=4096)
 def _node(service: str, operation: str, path: str) -> _Node | None:
     """The node at `path`, or None where nothing below is sensitive; InternalError if no such."""
-    model = _model(service)
+    model = models.service(service, operation)
     known = {xform_name(name): name for name in model.operation_names}
     name = known.get(xform_name(operation))
     if name is None:

@@ -94,7 +94,7 @@ def _tagged(place: Place, progress: Progress) -> Iterator[tuple[str, str]]:
     client = place.session.client(
         "resourcegroupstaggingapi", region_name=place.region, config=_CONFIG
     )
-    for page in client.get_paginator("get_resources").paginate():
+    for page in client.get_paginator("get_resources").paginate(ResourcesPerPage=100):
         progress.call()
         for each in page.get("ResourceTagMappingList", []):
             yield each["ResourceARN"], kind_of(each["ResourceARN"])

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+AUTHORIZATION = {"Filter": ["User", "Group", "Role", "LocalManagedPolicy"]}
+"""Users, groups, roles and own policies are listed together: one listing serves their four types."""
+
 
 def statements(document: Any) -> Iterator[Mapping[str, Any]]:
     """The statements of a policy, whether it came as text, URL-encoded text or a document."""

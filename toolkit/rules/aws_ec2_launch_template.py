@@ -63,9 +63,10 @@ RULE = Rule(
         details=(
             Detail(
                 "describe_launch_template_versions",
-                {"LaunchTemplateId": "LaunchTemplateId"},
+                {},
                 into="Version",
                 path="LaunchTemplateVersions[]",
+                match="LaunchTemplateId",
                 constants={"Versions": ["$Default"]},
             ),
         ),

@@ -60,6 +60,7 @@ RULE = Rule(
         "Rules[]",
         id="Name",
         arn="Arn",
+        params={"Limit": 100},
         details=(
             Detail(
                 "list_targets_by_rule",

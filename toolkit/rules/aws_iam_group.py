@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Outcome, Task, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._identity import allowed
+from toolkit.rules._identity import AUTHORIZATION, allowed
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -47,7 +47,7 @@ RULE = Rule(
         id="GroupName",
         arn="Arn",
         scope="global",
-        params={"Filter": ["Group"]},
+        params=AUTHORIZATION,
     ),
     translate=translate,
     carried=fields("GroupName AttachedManagedPolicies.PolicyName GroupPolicyList.PolicyDocument"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.outcomes import Disposition, Finding, Outcome, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._identity import services
+from toolkit.rules._identity import AUTHORIZATION, services
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -56,7 +56,7 @@ RULE = Rule(
         name="PolicyName",
         arn="Arn",
         scope="global",
-        params={"Filter": ["LocalManagedPolicy"]},
+        params=AUTHORIZATION,
     ),
     translate=translate,
     carried=fields(

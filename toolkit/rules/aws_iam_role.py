@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._identity import allowed, trusted
+from toolkit.rules._identity import AUTHORIZATION, allowed, trusted
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -107,7 +107,7 @@ RULE = Rule(
         id="RoleName",
         arn="Arn",
         scope="global",
-        params={"Filter": ["Role"]},
+        params=AUTHORIZATION,
     ),
     translate=translate,
     carried=fields(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._identity import allowed
+from toolkit.rules._identity import AUTHORIZATION, allowed
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -87,7 +87,7 @@ RULE = Rule(
         id="UserName",
         arn="Arn",
         scope="global",
-        params={"Filter": ["User"]},
+        params=AUTHORIZATION,
     ),
     translate=translate,
     carried=fields(

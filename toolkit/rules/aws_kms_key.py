@@ -80,7 +80,7 @@ RULE = Rule(
         arn="KeyArn",
         details=(
             Detail("describe_key", {"KeyId": "KeyId"}, into="Key", path="KeyMetadata"),
-            Detail("list_aliases", {"KeyId": "KeyId"}, into="Aliases", path="Aliases[]"),
+            Detail("list_aliases", {}, into="Aliases", path="Aliases[]", match="TargetKeyId"),
             Detail(
                 "list_resource_tags",
                 {"KeyId": "KeyId"},

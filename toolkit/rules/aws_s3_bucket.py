@@ -225,9 +225,16 @@ RULE = Rule(
         id="Name",
         arn="arn:{partition}:s3:::{id}",
         scope="global",
+        params={"MaxBuckets": 1000},  # with any parameter AWS says the region of each as well
         region_from="Location",
         details=(
-            Detail("get_bucket_location", _BY_NAME, into="Location", path="LocationConstraint"),
+            Detail(
+                "get_bucket_location",
+                _BY_NAME,
+                into="Location",
+                path="LocationConstraint",
+                known="BucketRegion",
+            ),
             Detail("get_bucket_policy", _BY_NAME, into="Policy", path="Policy", absent=_NONE),
             Detail("get_bucket_acl", _BY_NAME, into="Acl", path="Grants[]"),
             Detail(

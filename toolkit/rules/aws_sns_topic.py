@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from toolkit.outcomes import Disposition, Loss, Outcome, Task, text
 from toolkit.rule import Detail, Fetch, Rule, fields, noise
@@ -69,6 +69,16 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     )
 
 
+def _others_subscribe(record: Mapping[str, Any]) -> bool:
+    """Whether the topic has more subscriptions than this account's own, which the one list names."""
+    counted = record.get("Attributes")
+    if not counted:
+        return True
+    own = [s for s in record.get("Subscriptions", ()) if s.get("SubscriptionArn") != "Deleted"]
+    there = (counted.get("SubscriptionsConfirmed"), counted.get("SubscriptionsPending"))
+    return sum(int(number or 0) for number in there) > len(own)
+
+
 RULE = Rule(
     type="aws.sns.topic",
     title="SNS topic",
@@ -87,10 +97,18 @@ RULE = Rule(
                 path="Attributes",
             ),
             Detail(
+                "list_subscriptions",
+                {},
+                into="Subscriptions",
+                path="Subscriptions[]",
+                match="TopicArn",
+            ),
+            Detail(
                 "list_subscriptions_by_topic",
                 {"TopicArn": "TopicArn"},
                 into="Subscriptions",
                 path="Subscriptions[]",
+                when=_others_subscribe,
             ),
             Detail(
                 "list_tags_for_resource", {"ResourceArn": "TopicArn"}, into="Tags", path="Tags[]"
