@@ -20,52 +20,14 @@ import pytest
 import yaml
 
 import toolkit
+from tests.support.demo import TARGETS, Demo
 from toolkit import workspace
 from toolkit.cli import run
-from toolkit.demo import embedded_aws, fill
-from toolkit.demo.run import _environment
-from toolkit.discover import Request, discover
-from toolkit.init import init
 from toolkit.plan.names import holds_raw_id
-from toolkit.progress import Progress
 from toolkit.stage import plan, render
 
-TARGETS = ("ovhcloud", "infomaniak", "cloudtemple", "openstack")
 SCHEMAS = Path(toolkit.__file__).parent / "schemas"
 ROOT = Path(__file__).parents[1]
-
-
-class Demo:
-    """One estate, read once; a workspace per target."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.progress = Progress()
-        with embedded_aws() as aws, _environment(aws.environment):
-            self.company = fill(aws.endpoint_url)
-            first = root / TARGETS[0]
-            init(first, target=TARGETS[0], project="p")
-            request = Request(
-                role_arns=self.company.role_arns,
-                regions=self.company.regions,
-                measures=True,
-                fresh=True,
-            )
-            self.outcome = discover(first, request, progress=self.progress)
-            self.first = (first / workspace.ESTATE).read_bytes()
-            discover(first, request, progress=Progress())
-            self.second = (first / workspace.ESTATE).read_bytes()
-        for target in TARGETS[1:]:
-            init(root / target, target=target, project="p")
-            for name in (workspace.ESTATE, workspace.MEASURES):
-                shutil.copy(first / name, root / target / name)
-        self.plans = {target: plan(root / target).document for target in TARGETS}
-        self.reports = {target: render(root / target) for target in TARGETS}
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    return Demo(tmp_path_factory.mktemp("demo"))
 
 
 def test_two_readings_of_an_unchanged_estate_are_byte_identical(demo: Demo) -> None:
@@ -296,40 +258,6 @@ def test_every_printed_command_of_ours_parses(demo: Demo, target: str) -> None:
     assert all(need in ids for step in demo.plans[target]["steps"] for need in step["needs"])
     turns = {step["wave"] for step in demo.plans[target]["steps"] if step["turn"]}
     assert turns == {wave["number"] for wave in demo.plans[target]["waves"]}
-
-
-def _says(document: dict[str, Any], code: str, name: str) -> bool:
-    return any(
-        f["code"] == code and i["subject"]["name"] == name
-        for i in document["items"]
-        for f in i["findings"]
-    )
-
-
-FOUND = [
-    ("bucket-public", "lumiere-photos"), ("bucket-public", "www.lumiere.example"), ("bucket-locked", "lumiere-invoices"), ("bucket-empty", "lumiere-archive-2020"),
-    ("bucket-name-dots", "www.lumiere.example"), ("database-public", "shop-blog"), ("database-no-backup", "shop-blog"), ("database-single-zone", "shop-blog"), ("engine-ended", "shop-orders"),
-    ("engine-ended", "catalogue"), ("group-open", "shop-bastion"), ("group-open", "legacy"), ("arm", "intranet-wiki"), ("instance-role", "shop-invoices"), ("metadata-use", "shop-invoices"),
-    ("metadata-use", "shop-web"), ("hard-coded-endpoint", "shop-invoices"), ("hard-coded-endpoint", "shop-web"), ("nat-address", "shop-nat"), ("api-public", "platform"), ("role-cross-account", "external-audit"),
-    ("pipeline-trust", "gitlab.lumiere.example"), ("passwords-stay", "customers"), ("queue-fifo", "invoices.fifo"), ("kms-ciphertext", "alias/lumiere-orders"), ("instance-stopped", "legacy-till-sync"),
-    ("volume-unattached", "old-catalogue"), ("volume-unattached", "legacy-till-data"), ("address-unused", "legacy-till"), ("certificate-stays", "shop.lumiere.example"), ("ttl-long", "bastion.lumiere.example."),
-    ("zone-private", "shop.internal."), ("caa-amazon", "lumiere.example."), ("spf-ses", "lumiere.example."), ("spf-address", "lumiere.example."), ("group-unworn", "shop-search"),
-    ("group-unworn", "shop-admin"), ("circle", "shop-invoices"), ("addresses-clash", "pipeline"), ("addresses-clash", "shop"), ("list-shared", "offices"), ("single-user", "tills"), ("policy-everything", "AdministratorAccess"), ("user-administrator", "ci-deploy"),
-]  # fmt: skip
-TRAPS = [
-    ("bucket-public", "lumiere-suppliers"), ("bucket-public", "lumiere-invoices"), ("group-open", "shop-lb"), ("database-no-backup", "shop-orders"), ("database-single-zone", "shop-orders"), ("address-unused", "shop-nat"),
-    ("address-unused", "shop-bastion"), ("volume-unattached", "shop-invoices-data"), ("queue-fifo", "shop-orders"), ("peering-overlap", "intranet-shop"), ("bucket-empty", "lumiere-archive-2019"), ("single-user", "sales"), ("addresses-clash", "stores"), ("kms-ciphertext", "alias/aws/ebs"), ("group-unworn", "stores-gateway"), ("group-open", "stores-gateway"), ("arm", "intranet-files"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("code", "name"), FOUND, ids=[f"{c}-{n}" for c, n in FOUND])
-def test_a_good_consultant_would_find(demo: Demo, code: str, name: str) -> None:
-    assert _says(demo.plans["ovhcloud"], code, name)
-
-
-@pytest.mark.parametrize(("code", "name"), TRAPS, ids=[f"{c}-{n}" for c, n in TRAPS])
-def test_what_only_looks_so_is_not_reported(demo: Demo, code: str, name: str) -> None:
-    assert not _says(demo.plans["ovhcloud"], code, name)
 
 
 def test_rewire_names_what_points_at_aws_and_nothing_of_its_own(demo: Demo) -> None:

@@ -72,7 +72,7 @@ def exposure(estate: Estate, graph: Graph) -> Iterator[tuple[str, Finding]]:
                     "group-unworn",
                     "info",
                     text(
-                        "Nothing wears the group {name}.",
+                        "Nothing that was read wears the group {name}.",
                         name=group.record.get("GroupName", group.name),
                     ),
                 ),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolkit.outcomes import Text, text
-from toolkit.plan.graph import bare_host, free
+from toolkit.plan.graph import bare_host, free, strings
 
 if TYPE_CHECKING:
     from toolkit.clouds import Cloud
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _HOST = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9.-]*\.amazonaws\.com(?:\.cn)?(?:/[0-9]{12}/[A-Za-z0-9_.-]+)?"
 )
+_IMAGE = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/[a-z0-9._/-]+")
+_BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])")
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:[0-9]*:[A-Za-z0-9_./:*@+=,-]+")
 _METADATA = "169.254.169.254"
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
@@ -34,6 +36,7 @@ def rewire(
     for resource, field, kind, value, replaced in (
         *_mentions(estate, graph, cloud),
         *_names(estate, graph),
+        *_buckets(estate, cloud),
         *_roles(estate),
         *_addresses(estate),
         *_certificates(estate),
@@ -59,10 +62,23 @@ _Entry = tuple["Resource", str, str, str, "Text | str"]
 def _mentions(estate: Estate, graph: Graph, cloud: Cloud) -> Iterator[_Entry]:
     known = {edge.value: edge.dst for edge in graph.edges}
     hosts = {bare_host(edge.value): edge.dst for edge in graph.edges if edge.kind == "dns"}
+    images = {
+        str(each.record.get("repositoryUri")): each.key for each in estate.of("aws.ecr.repository")
+    }
     for key, field, value in graph.mentions:
         resource = estate.by_key[key]
+        for match in _IMAGE.finditer(value):  # repositories share their host: the path tells
+            yield (
+                resource,
+                field,
+                "endpoint",
+                match[0],
+                _new_home(estate, images.get(match[0]), cloud),
+            )
         for match in _HOST.finditer(value):
             host = match[0]
+            if _IMAGE.match(value, match.start()):
+                continue
             hit = (
                 known.get(host)
                 or hosts.get(bare_host(host))
@@ -124,6 +140,25 @@ def _names(estate: Estate, graph: Graph) -> Iterator[_Entry]:
             )
 
 
+def _buckets(estate: Estate, cloud: Cloud) -> Iterator[_Entry]:
+    """`s3://name` in what people wrote: no domain of AWS stands in it, and the tools ask AWS all the same."""
+    for type_ in (
+        "aws.ec2.instance",
+        "aws.ec2.launch_template",
+        "aws.ecs.task_definition",
+        "aws.ssm.parameter",
+        "aws.stepfunctions.state_machine",
+    ):
+        for resource in estate.of(type_):
+            for field, value in strings(resource.record):
+                if "s3://" not in value or not free(field):
+                    continue
+                for name in _BUCKET.findall(value):
+                    hit = estate.find("aws.s3.bucket", name, resource)
+                    home = _new_home(estate, hit.key if hit else None, cloud)
+                    yield resource, field, "endpoint", f"s3://{name}", home
+
+
 def _roles(estate: Estate) -> Iterator[_Entry]:
     for type_, path in (
         ("aws.ec2.instance", ("IamInstanceProfile", "Arn")),
@@ -161,8 +196,6 @@ def _addresses(estate: Estate) -> Iterator[_Entry]:
                 mine.setdefault(address["PublicIp"], gateway)
     if not mine:
         return
-    from toolkit.plan.graph import strings
-
     for type_ in (
         "aws.route53.record_set",
         "aws.route53.hosted_zone",

@@ -42,6 +42,21 @@ def public(record: Mapping[str, Any]) -> str:
     return ""
 
 
+def only_read(record: Mapping[str, Any]) -> bool:
+    """Whether everybody may read and nothing more, as they may of a website."""
+    actions = (
+        action.casefold()
+        for each in statements(record.get("Policy"))
+        if _open(each)
+        for action in several(each.get("Action"))
+    )
+    return all(action.startswith(("s3:get", "s3:list")) for action in actions) and not any(
+        ((grant.get("Grantee") or {}).get("URI") or "").endswith(_EVERYBODY)
+        and grant.get("Permission") not in ("READ", "READ_ACP")
+        for grant in record.get("Acl") or []
+    )
+
+
 def restricted(policy: Any) -> bool:
     """Whether a policy admits everybody, but only from some network or account."""
     return any(_everybody(each) and _narrowed(each) for each in statements(policy))

@@ -1,7 +1,8 @@
-"""What RDS and ElastiCache rules share: engines, sizes, ends of life."""
+"""What rules of databases and clusters share: engines, sizes, ends of life."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -16,8 +17,12 @@ ENDED = {
     ("postgresql", "12"): "2024-11-21", ("postgresql", "13"): "2025-11-13",
     ("mysql", "5.5"): "2018-12-03", ("mysql", "5.6"): "2021-02-05", ("mysql", "5.7"): "2023-10-31",
     ("mariadb", "10.3"): "2023-05-25", ("mariadb", "10.4"): "2024-06-18", ("mariadb", "10.5"): "2025-06-24",
+    ("kubernetes", "1.22"): "2022-12-08", ("kubernetes", "1.23"): "2023-02-28", ("kubernetes", "1.24"): "2023-07-28",
+    ("kubernetes", "1.25"): "2023-10-28", ("kubernetes", "1.26"): "2024-02-28", ("kubernetes", "1.27"): "2024-07-16",
+    ("kubernetes", "1.28"): "2024-10-22", ("kubernetes", "1.29"): "2025-02-28", ("kubernetes", "1.30"): "2025-07-15",
+    ("kubernetes", "1.31"): "2025-11-11", ("kubernetes", "1.32"): "2026-02-28",
 }  # fmt: skip
-"""(engine, release) -> end of community support, as the PostgreSQL, MySQL and MariaDB projects publish it."""
+"""(engine, release) -> end of community support, as the PostgreSQL, MySQL, MariaDB and Kubernetes projects publish it."""
 
 
 def engine_of(name: str) -> Engine:
@@ -55,3 +60,15 @@ def settings(record: Mapping[str, Any]) -> dict[str, str]:
         and each.get("ParameterName")
         and each.get("ParameterValue") is not None
     }
+
+
+def outsiders(group: Mapping[str, Any]) -> bool:
+    """Whether a security group admits addresses of the internet; a list of addresses may hold some."""
+    for rule in group.get("IpPermissions", []):
+        if rule.get("PrefixListIds"):
+            return True
+        for each in (*rule.get("IpRanges", []), *rule.get("Ipv6Ranges", [])):
+            net = ipaddress.ip_network(each.get("CidrIp") or each.get("CidrIpv6"), strict=False)
+            if not net.is_private:
+                return True
+    return False

@@ -50,6 +50,12 @@ def trusted(document: Any) -> list[str]:
     return sorted(set(found))
 
 
+def unasked(document: Any) -> list[str]:
+    """Who may assume a role without an external id or another condition."""
+    free = [each for each in statements(document) if not each.get("Condition")]
+    return trusted({"Statement": free})
+
+
 def services(document: Any) -> list[str]:
     """The AWS services that a policy allows something in, `*` for everything."""
     found: set[str] = set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.data import Cluster
 from toolkit.outcomes import Finding, Loss, Outcome, Task, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
+from toolkit.rules._databases import ended
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -29,6 +30,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "api-public",
             "warning",
             text("The API of {name} answers the whole internet.", name=source.name),
+        )
+    if date := ended("kubernetes", held.get("version") or ""):
+        yield Finding(
+            "engine-ended",
+            "warning",
+            text(
+                "{engine} {version} has had no community support since {date}: move to a current release on the way.",
+                engine="Kubernetes",
+                version=held["version"],
+                date=date,
+            ),
         )
     service = (held.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     yield Task(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.intents.data import Cache
-from toolkit.outcomes import Loss, Move, Outcome, text
+from toolkit.outcomes import Finding, Loss, Move, Outcome, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
 from toolkit.rules._databases import size_of
 
@@ -76,6 +76,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Loss(
             "SnapshotRetentionLimit", "It has no snapshots: what is only here is lost with it."
         )
+        if record.get("AutomaticFailover") not in ("enabled", "enabling"):
+            yield Finding(
+                "cache-unsaved",
+                "warning",
+                text(
+                    "{name} has neither snapshots nor failover: what it holds is gone when its node fails, and at the switch unless it is copied; where these are sessions, everybody is signed out.",
+                    name=source.name,
+                ),
+            )
     if record.get("AutomaticFailover") == "enabled" or record.get("MultiAZ") == "enabled":
         yield Loss(
             "AutomaticFailover",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._identity import AUTHORIZATION, allowed, trusted
+from toolkit.rules._identity import AUTHORIZATION, allowed, trusted, unasked
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -43,6 +43,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 note=" (not among the accounts read)" if foreign else "",
             ),
         )
+        bare = {_account(each) for each in unasked(record.get("AssumeRolePolicyDocument"))}
+        if careless := [each for each in foreign if each in bare]:
+            yield Finding(
+                "role-unconditional",
+                "warning",
+                text(
+                    "{name} asks {accounts} for no external id: anybody there, and whoever is tricked there, can use it.",
+                    name=name,
+                    accounts=", ".join(careless),
+                ),
+            )
     may = allowed(record, "RolePolicyList")
     services = [
         each.removesuffix(".amazonaws.com") for each in who if each.endswith(".amazonaws.com")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.data import Database
 from toolkit.outcomes import Disposition, Finding, Loss, Move, Option, Outcome, Task, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._databases import PORTS, ended, engine_of, settings, size_of
+from toolkit.rules._databases import PORTS, ended, engine_of, outsiders, settings, size_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -105,10 +105,18 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             ),
         )
     if record.get("PubliclyAccessible"):
+        admitted = len(groups) != len(record.get("VpcSecurityGroups", [])) or any(
+            outsiders(ctx.estate.by_key[each].record) for each in groups
+        )
         yield Finding(
             "database-public",
-            "critical",
-            text("{name} has a public address; at the target it has none.", name=source.name),
+            "critical" if admitted else "info",
+            text(
+                "{name} has a public address; at the target it has none."
+                if admitted
+                else "{name} asks for a public address, though its groups admit nobody from outside; at the target it has none.",
+                name=source.name,
+            ),
         )
         yield Loss(
             "PubliclyAccessible",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.data import Bucket
 from toolkit.outcomes import Disposition, Finding, Loss, Move, Outcome, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
-from toolkit.rules._buckets import public, restricted
+from toolkit.rules._buckets import only_read, public, restricted
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -59,10 +59,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         facts={"bucket": name},
     )
     if open_:
+        site = website and only_read(record)
         yield Finding(
             "bucket-public",
-            "critical",
-            text("Anybody can read {name}: {how}.", name=name, how=open_),
+            "info" if site else "critical",
+            text(
+                "Anybody can read {name}: {how}, as a website needs it."
+                if site
+                else "Anybody can read {name}: {how}.",
+                name=name,
+                how=open_,
+            ),
         )
     elif record.get("Policy") and restricted(record["Policy"]):
         yield Loss(
@@ -135,6 +142,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 else "",
             ),
         )
+        if keep.get("Mode") == "COMPLIANCE":
+            yield Finding(
+                "account-held",
+                "warning",
+                text(
+                    "Nobody can delete the locked objects of {name} at AWS before their time: the account stays open and paid until the last lock ends.",
+                    name=name,
+                ),
+            )
         yield Loss(
             "ObjectLock.ObjectLockEnabled",
             "Retention must be applied again object by object after the copy.",
@@ -157,6 +173,23 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 ),
                 "major",
             )
+    frozen = sorted(
+        (int(step.get("Days") or 0), str(step["StorageClass"]))
+        for each in rules
+        for step in each.get("Transitions", [])
+        if step.get("StorageClass") in _FROZEN
+    )
+    if frozen:
+        yield Finding(
+            "bucket-frozen",
+            "warning",
+            text(
+                "Objects of {name} older than {days} days are in {kind}: they must be restored, which takes hours to days and is billed, before they can be copied.",
+                name=name,
+                days=frozen[0][0],
+                kind=frozen[0][1],
+            ),
+        )
     for each in rules:
         for step in each.get("Transitions", []):
             yield Loss(
@@ -213,6 +246,8 @@ def _narrow(rule: dict[str, object]) -> bool:
 _NONE = ("NoSuchBucketPolicy", "NoSuchLifecycleConfiguration", "NoSuchCORSConfiguration", "NoSuchWebsiteConfiguration", "ReplicationConfigurationNotFoundError",
          "ObjectLockConfigurationNotFoundError", "NoSuchPublicAccessBlockConfiguration", "NoSuchTagSet", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError")  # fmt: skip
 _BY_NAME = {"Bucket": "Name"}
+_FROZEN = ("GLACIER", "DEEP_ARCHIVE")
+"""Classes whose objects cannot be read before they are restored."""
 
 RULE = Rule(
     type="aws.s3.bucket",

@@ -27,7 +27,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     )
     yield Loss(
         "Identity.DkimAttributes",
-        "The reputation of SES's addresses stays; a new relay has to be warmed up over weeks.",
+        "DKIM keys stay with SES, and so does the reputation of its addresses: publish new keys, and warm the new relay up over weeks.",
         "major",
     )
     if (held.get("MailFromAttributes") or {}).get("MailFromDomain"):
