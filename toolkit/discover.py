@@ -183,6 +183,8 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
     for profile in request.profiles or ("",):
         try:
             bases.append(boto3.Session(profile_name=profile or None, botocore_session=_core()))
+            if profile and profile not in bases[-1].available_profiles:
+                raise ProfileNotFound(profile=profile)
         except ProfileNotFound as error:
             raise AwsError(
                 f"there is no AWS profile {profile or str(error)!r}",
