@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -219,3 +220,12 @@ def test_numbers_have_the_marks_of_the_language() -> None:
 
     assert decimal(1234.5, 1, t) == "1\u202f234,5"
     assert duration(150, t) == "2,5\u00a0h"
+
+
+def test_another_language_does_not_make_a_plan_stale() -> None:
+    from toolkit.config import parse
+    from toolkit.plan.make import digest_of_config
+
+    config = parse({"target": {"cloud": "ovhcloud", "project": "p"}}, Path())
+    assert digest_of_config(config) == digest_of_config(replace(config, language="fr"))
+    assert digest_of_config(config) != digest_of_config(replace(config, project="q"))
