@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -21,7 +22,7 @@ PENDING: frozenset[str] = frozenset()
 
 SAYS = {
     "text": (0,), "Text": (0,), "t": (0,), "Loss": (1,), "Lost": (0,), "Disposition": (1,), "Finding": (2,), "Task": (1, 2), "Option": (1, 2),
-    "decide": (2, 5),
+    "decide": (2, 5), "Instead": (0,),
 }  # fmt: skip
 """Callable -> the positions of what it says to a person."""
 WAYS = (
@@ -34,7 +35,7 @@ COMPUTED = {"…its ACL grants READ to everybody"}
 NAMED = frozenset(
     {
         "reason", "way_out", "work", "alternatives", "says", "why", "label", "consequence", "question", "title", "expected", "undo",
-        "basis", "what",
+        "basis", "what", "undo_last",
     }
 )  # fmt: skip
 CALLED = frozenset({*SAYS, "Step", "Engine", "Decision", "decide", "Move", "way_out", "Rule"})
@@ -133,6 +134,11 @@ def holes(message: str) -> list[str]:
 FRENCH = catalogue("fr")
 
 
+def forms(entry: Any) -> tuple[str, ...]:
+    """Everything that a catalogue says for one message."""
+    return (entry,) if isinstance(entry, str) else (entry["one"], entry["other"])
+
+
 def test_the_extractor_sees_the_code() -> None:
     found = extracted()
     assert len(found) > 600
@@ -148,19 +154,37 @@ def test_french_has_what_the_code_says() -> None:
 
 
 def test_placeholders_of_key_and_translation_agree() -> None:
-    wrong = {key: said for key, said in FRENCH.items() if holes(key) != holes(said)}
-    assert not wrong
+    for known in (FRENCH, catalogue("en")):
+        assert not {k: e for k, e in known.items() for said in forms(e) if holes(k) != holes(said)}
+        assert all(isinstance(e, str) or e["by"] in holes(key) for key, e in known.items())
+
+
+def test_what_counts_has_a_singular_in_both_languages() -> None:
+    message = "Build the stack {name} ({count} resources)"
+    said = [
+        tell(text(message, name="s", count=n), lang) for lang in ("en", "fr") for n in (0, 1, 2)
+    ]
+    assert [re.findall(r"\(\d (\w+)\)", each)[0] for each in said] == [
+        "resources", "resource", "resources", "ressource", "ressource", "ressources",
+    ]  # fmt: skip
+    assert all(e["other"] == key for key, e in catalogue("en").items() if not isinstance(e, str))
 
 
 def test_the_catalogue_is_sorted_and_each_translation_says_something() -> None:
-    raw = (PACKAGE / "locale/fr.json").read_text("utf-8")
-    assert raw == json.dumps(FRENCH, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
-    assert all(FRENCH.values())
+    for language in ("en", "fr"):
+        raw, known = (PACKAGE / f"locale/{language}.json").read_text("utf-8"), catalogue(language)
+        assert raw == json.dumps(known, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
+        assert all(said for entry in known.values() for said in forms(entry))
 
 
 def test_french_typography() -> None:
     """A no-break space before double punctuation and units, so that no line starts with them."""
-    wrong = [s for s in FRENCH.values() if re.search(r" [:;?!»]|[\d}] (Gio|Go|Mio|Mo|min)\b", s)]
+    wrong = [
+        s
+        for e in FRENCH.values()
+        for s in forms(e)
+        if re.search(r" [:;?!»]|[\d}] (Gio|Go|Mio|Mo|min)\b", s)
+    ]
     assert not wrong
 
 
@@ -196,3 +220,12 @@ def test_numbers_have_the_marks_of_the_language() -> None:
 
     assert decimal(1234.5, 1, t) == "1\u202f234,5"
     assert duration(150, t) == "2,5\u00a0h"
+
+
+def test_another_language_does_not_make_a_plan_stale() -> None:
+    from toolkit.config import parse
+    from toolkit.plan.make import digest_of_config
+
+    config = parse({"target": {"cloud": "ovhcloud", "project": "p"}}, Path())
+    assert digest_of_config(config) == digest_of_config(replace(config, language="fr"))
+    assert digest_of_config(config) != digest_of_config(replace(config, project="q"))

@@ -412,3 +412,17 @@ def test_the_first_page_of_the_plan_answers_a_director(plan: dict[str, Any]) -> 
     for decision in plan["decisions"]:
         assert decision["topic"] not in ("", None)
     assert tell(plan["decisions"][0]["question"]) in plan_markdown(plan).decode().replace("\\", "")
+
+
+def test_a_plan_without_prices_says_unknown_and_each_price_cites_its_fact(
+    plan: dict[str, Any],
+) -> None:
+    facts = {line["what"]: line["fact"] for line in plan["cost"]["lines"]}
+    assert facts["public address"] == "prices.floating_ip_eur_h"
+    assert facts["load balancer"] == "prices.load_balancer_eur_month"
+    bare = copy.deepcopy(plan)
+    for line in bare["cost"]["lines"]:
+        line["month"] = line["each_month"] = None
+    bare["cost"] |= {"total_month": 0, "unpriced": 9}
+    assert "None of 9 items has a price" in plan_markdown(bare).decode()
+    assert "None of 9 items has a price" in plan_html(bare).decode()

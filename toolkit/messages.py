@@ -11,15 +11,15 @@ from typing import Any
 from toolkit.outcomes import Text
 
 LANGUAGES = ("en", "fr")
+Entry = str | Mapping[str, str]
+"""A translation, or its forms: `by` names the hole that counts, `one` and `other` are what is said."""
 
 
 @cache
-def catalogue(language: str) -> Mapping[str, str]:
-    """Message id -> translation. English is the ids themselves, so its catalogue is empty."""
-    if language == "en":
-        return {}
+def catalogue(language: str) -> Mapping[str, Entry]:
+    """Message id -> translation. English is the ids themselves, so its catalogue only has what counts."""
     file = resources.files("toolkit") / "locale" / f"{language}.json"
-    found: dict[str, str] = json.loads(file.read_text("utf-8"))
+    found: dict[str, Entry] = json.loads(file.read_text("utf-8"))
     return found
 
 
@@ -31,13 +31,23 @@ def tell(message: Text | str | Mapping[str, Any] | None, language: str = "en") -
     if message is None:
         return ""
     if isinstance(message, str):
-        return catalogue(language).get(message, message)
+        return _form(message, {}, language)
     if isinstance(message, Text):
         msg, args = message.msg, message.args
     else:
         msg, args = message["msg"], message.get("args", {})
-    template = catalogue(language).get(msg, msg)
+    template = _form(msg, args, language)
     return template.format(**{name: _value(held, language) for name, held in args.items()})
+
+
+def _form(msg: str, args: Mapping[str, Any], language: str) -> str:
+    """The translation; where it counts, the singular for 1 (in French also for 0)."""
+    entry = catalogue(language).get(msg, msg)
+    if isinstance(entry, str):
+        return entry
+    count = args.get(entry["by"])
+    few = (0, 1) if language == "fr" else (1,)
+    return entry["one" if count in few else "other"]
 
 
 def _value(held: Any, language: str) -> Any:
@@ -47,4 +57,4 @@ def _value(held: Any, language: str) -> Any:
     """
     if isinstance(held, (Mapping, Text)):
         return tell(held, language)
-    return catalogue(language).get(f"…{held}", held) if isinstance(held, str) else held
+    return _form(f"…{held}", {}, language).removeprefix("…") if isinstance(held, str) else held

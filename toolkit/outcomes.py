@@ -22,21 +22,31 @@ FindingSeverity = Literal["info", "warning", "critical"]
 class Text:
     """A sentence for people: an English message id with `{named}` holes, filled at render time.
 
-    The message id is the key of every other language's catalogue.
+    The message id is the key of every other language's catalogue. A hole may hold a Text of its
+    own: words of ours are told in the reader's language, names stay as they are.
     """
 
     msg: str
-    args: Mapping[str, str | int | float] = field(default_factory=dict)
+    args: Mapping[str, Text | str | int | float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.msg.format(**self.args) if self.args else self.msg
 
     def json(self) -> str | dict[str, Any]:
         """A plain string where there is nothing to fill."""
-        return {"msg": self.msg, "args": dict(self.args)} if self.args else self.msg
+        if not self.args:
+            return self.msg
+        return {"msg": self.msg, "args": {name: _held(each) for name, each in self.args.items()}}
 
 
-def text(msg: str, **args: str | int | float) -> Text:
+def _held(value: Text | str | int | float) -> Any:
+    """A message without holes stays one, so that its words are not taken for a name."""
+    if not isinstance(value, Text):
+        return value
+    return {"msg": value.msg, "args": {name: _held(each) for name, each in value.args.items()}}
+
+
+def text(msg: str, **args: Text | str | int | float) -> Text:
     """`text("{n} ports", n=3)`: what is said, apart from what it is said about."""
     return Text(msg, args)
 

@@ -283,7 +283,9 @@ def plan_table(document: Mapping[str, Any]) -> str:
         ("gaps", totals["gaps"]),
         (
             "list price a month",
-            f"{cost['total_month']:.2f} {cost['currency']} excluding tax ({cost['unpriced']} items without a price)",
+            f"{cost['total_month']:.2f} {cost['currency']} excluding tax ({cost['unpriced']} items without a price)"
+            if any(line["month"] is not None for line in cost["lines"]) or not cost["unpriced"]
+            else f"unknown: none of {cost['unpriced']} items has a price in the catalogue",
         ),
     ]
     for kind, number in totals["by_disposition"].items():

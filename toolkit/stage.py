@@ -185,14 +185,15 @@ def estate_header(path: Path) -> dict[str, Any]:
 
 
 def render(folder: Path, formats: Iterable[str] = FORMATS, *, check: bool = False) -> Report:
-    """Write what people review and run from the saved plan; with `check`, only compare.
+    """Write what people review and run from the saved plan, in today's language; with `check`, only compare.
 
     Raises StaleError where the plan is older than the estate, the decisions or the catalogue.
     """
     from toolkit.render.write import write_tree
 
     with _uncollected():
-        document, _ = read_fresh_plan(folder)
+        document, told = read_fresh_plan(folder)
+        document["header"]["language"] = told.config.language
         return write_tree(folder, rendered(document, formats), check=check)
 
 

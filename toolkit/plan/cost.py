@@ -101,7 +101,15 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _basis(cloud: Cloud, kind: str) -> tuple[str, str, str | None]:
-    path = cloud.about("flavors" if kind == "flavor" else "prices")
+    """The fact of this kind's price; `prices` is that of volumes, and of a cloud that tells no others."""
+    topic = f"price_{kind}"
+    path = cloud.about(topic)
+    if path == topic:
+        path = (
+            cloud.about("prices")
+            if kind.startswith("volume ") or cloud.prices.get(kind) is not None
+            else ""
+        )
     found = cloud.known(path)
     if not found:
         return path, "unverified", None

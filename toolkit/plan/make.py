@@ -142,7 +142,7 @@ def digest_of_overrides(overrides: Mapping[str, Override]) -> str:
 
 
 def digest_of_config(config: Config) -> str:
-    """The digest of the answers that a plan depends on."""
+    """The digest of the answers that a plan depends on: not the language, which only rendering reads."""
     places = {f"{a}/{r}": [p.project, p.region] for (a, r), p in config.places.items()}
     people = {role: [p.name, p.contact] for role, p in config.people.items()}
     return digest(
@@ -151,7 +151,6 @@ def digest_of_config(config: Config) -> str:
                 config.target,
                 config.region,
                 config.project,
-                config.language,
                 places,
                 people,
                 dict(config.settings),

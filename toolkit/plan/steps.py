@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.outcomes import Move, Task, Text, text
-from toolkit.plan.moves import commands
+from toolkit.plan.answers import Answers
+from toolkit.plan.moves import LARGE_GB, Engine, commands
 from toolkit.plan.names import slug
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from toolkit.outcomes import Decision
     from toolkit.plan.applications import Applications
     from toolkit.plan.assemble import Placed, Stack
-    from toolkit.plan.graph import Edge, Graph
+    from toolkit.plan.graph import Graph
     from toolkit.plan.quotas import Quotas
     from toolkit.plan.waves import Wave
     from toolkit.translate import Translation
@@ -29,6 +30,8 @@ PHASES: tuple[Phase, ...] = ("before", "during", "after")
 
 MB_PER_SECOND = 100
 """What copies are estimated with: 80 % of one line of 1 Gbit/s."""
+DELTA = 0.1
+"""The part of the first pass that the last one copies, where its engine only copies what changed."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,22 @@ class Material:
         return found
 
     @cached_property
-    def named(self) -> Mapping[str, list[Edge]]:
-        """Key -> the DNS records and zones that name it."""
-        found: dict[str, list[Edge]] = {}
-        for type_ in ("aws.route53.record_set", "aws.route53.hosted_zone"):
-            for resource in self.estate.of(type_):
-                for edge in self.graph.outgoing.get(resource.key, ()):
-                    if not edge.dst.startswith(("aws.route53.", "aws.ec2.vpc|")):
-                        found.setdefault(edge.dst, []).append(edge)
+    def named(self) -> Mapping[str, list[str]]:
+        """Key -> the DNS records that name it, by a name of AWS's or by its public address."""
+        found: dict[str, list[str]] = {}
+        addresses = {
+            str(held): resource.key
+            for type_, field_ in (("aws.ec2.instance", "PublicIpAddress"), ("aws.ec2.address", "PublicIp"))
+            for resource in self.estate.of(type_)
+            if (held := resource.record.get(field_))
+        }  # fmt: skip
+        for record in self.estate.of("aws.route53.record_set"):
+            named = [edge.dst for edge in self.graph.outgoing.get(record.key, ())]
+            values = [each.get("Value") for each in record.record.get("ResourceRecords") or ()]
+            named += [addresses[value] for value in values if value in addresses]
+            for key in dict.fromkeys(named):
+                if not key.startswith(("aws.route53.", "aws.ec2.vpc|")):
+                    found.setdefault(key, []).append(record.key)
         return found
 
 
@@ -73,6 +84,7 @@ class Material:
 class Step:
     """One thing to do. `minutes` None reads 'unknown'; `lead_days` is how long before the wave it starts.
 
+    `instead` is another way to do it, `files` (path -> content) are what its commands read.
     `person` marks what no machine may do by itself; `role` is a key of `[people]`. `turn` marks the
     point of no return. Steps of one wave run in the order of the list; `needs` names others.
     """
@@ -94,6 +106,9 @@ class Step:
     role: str = "operator"
     turn: bool = False
     about: tuple[str, ...] = ()
+    instead: Text | str = ""
+    instead_command: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """One of plan.json's `steps`."""
@@ -101,12 +116,17 @@ class Step:
         def told(message: Text | str) -> Any:
             return message.json() if isinstance(message, Text) else message
 
-        return {
+        out = {
             "id": self.id, "wave": self.wave, "phase": self.phase, "title": told(self.title), "why": told(self.why),
             "command": self.command, "expected": told(self.expected), "check": self.check, "undo": told(self.undo),
             "minutes": self.minutes, "basis": told(self.basis), "needs": list(self.needs), "lead_days": self.lead_days,
             "person": self.person, "role": self.role, "turn": self.turn, "about": list(self.about),
         }  # fmt: skip
+        if self.instead:
+            out["instead"] = {"why": told(self.instead), "command": self.instead_command}
+        if self.files:
+            out["files"] = dict(self.files)
+        return out
 
 
 @dataclass(slots=True)
@@ -136,13 +156,16 @@ def steps(m: Material) -> list[Step]:
     foundation: dict[str, str] = {}
     for wave in m.waves:
         mine = stacks_of.get(wave.number, [])
-        before = [*_orders(m, wave, ids), *_tasks(m, wave, ids)]
+        answers = Answers.of(m, wave)
+        before = [*_orders(m, wave, ids, answers), *_tasks(m, wave, ids)]
         before.sort(key=lambda step: -step.lead_days)
         built = list(_build(mine, wave, ids, foundation, ("network", "data"), "before"))
         moves = _moves(m, wave)
-        first = list(_copies(m, wave, ids, moves, built, last=False))
-        during = list(_during(m, wave, ids, mine, moves, [*built, *first], foundation))
-        found += [*before, *built, *first, *during, *_after(wave, ids, during)]
+        first = list(_copies(m, wave, ids, moves, built))
+        ready = [*before, *built, *first]
+        during = list(_during(m, wave, ids, mine, moves, ready, foundation, answers))
+        turns = [step.id for step in [*found, *during] if step.turn]
+        found += [*ready, *during, *_after(m, wave, ids, during, moves, turns)]
     return found
 
 
@@ -164,7 +187,7 @@ def _stack_waves(m: Material) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------- before
 
 
-def _orders(m: Material, wave: Wave, ids: _Ids) -> Iterator[Step]:
+def _orders(m: Material, wave: Wave, ids: _Ids, answers: Answers) -> Iterator[Step]:
     number = wave.number
     if number == 1:
         asked = m.quotas.requests
@@ -204,19 +227,19 @@ def _orders(m: Material, wave: Wave, ids: _Ids) -> Iterator[Step]:
         expected="Sent, and every team that depends on these applications has answered.",
         undo="Send the same people the new date.",
     )  # fmt: skip
-    zones = sorted({m.estate.by_key[e.src].name for e in _dns_edges(m, wave)})
-    if zones:
-        names = " ".join(shlex.quote(zone.rstrip(".")) for zone in zones)
+    if answers.lowered:
         yield Step(
-            id=ids.new(number, "dns-ttl"), wave=number, phase="before", role="network", lead_days=2,
+            id=ids.new(number, "dns-ttl"), wave=number, phase="before", role="network", lead_days=answers.remembered_days + 1,
             title="Lower the TTL of the records that will change to 60 s",
-            why="Resolvers keep the old answer for as long as the old TTL said; lowering it must have happened that long before the switch.",
-            command=f"for zone in {names}; do aws route53 list-hosted-zones-by-name --dns-name \"$zone\" --max-items 1; done",
-            expected="Change batches that set TTL 60 are accepted; after the old TTL has passed, resolvers show at most 60.",
-            check=f"for zone in {names}; do dig +noall +answer \"$zone\"; done",
-            undo="Set the TTL back to its old value; estate.jsonl has it.",
-            minutes=15,
+            why=text("Resolvers keep the old answer for as long as the old TTL said: here up to {hours} h. That long before the switch it must be lowered.", hours=answers.remembered_hours),
+            command=answers.command("ttl"), check=answers.asked(answers.lowered, ttl=True),
+            expected="The command ends by itself once all name servers have it; each answer then shows a TTL of at most 60.",
+            undo=text("{command}", command=answers.command("ttl-undo")), files=answers.files("ttl", "ttl-undo"),
+            minutes=15, about=tuple(each.key for each in answers.lowered),
         )  # fmt: skip
+
+
+DELEGATION = "delegation"
 
 
 def _tasks(m: Material, wave: Wave, ids: _Ids) -> Iterator[Step]:
@@ -224,13 +247,15 @@ def _tasks(m: Material, wave: Wave, ids: _Ids) -> Iterator[Step]:
     groups: dict[tuple[str, str], tuple[Task, list[str]]] = {}
     for key in wave.keys:
         for task in m.said[key].tasks:
+            if task.code == DELEGATION:
+                continue  # after the last switch: until then the new zone does not have all answers
             groups.setdefault((task.code, str(task.what)), (task, []))[1].append(key)
     for (code, _), (task, keys) in sorted(groups.items()):
         names = ", ".join(m.estate.by_key[key].name for key in keys[:8])
         yield Step(
             id=ids.new(wave.number, f"{code}-{m.estate.by_key[keys[0]].name}"), wave=wave.number, phase="before",
             person=True, role=task.role, lead_days=task.lead_days, title=task.what, why=task.why,
-            expected=task.check if str(task.check) else text("Done, and written down, for {names}.", names=names),
+            expected=task.check if str(task.check) else text("Done, and written down, for {names}.", names=names.rstrip(".")),
             undo="None needed before the switch: the source runs on.", about=tuple(keys),
         )  # fmt: skip
 
@@ -242,6 +267,7 @@ def _build(
     built: dict[str, str],
     tiers: tuple[str, ...],
     phase: Phase,
+    after: tuple[str, ...] = (),
 ) -> Iterator[Step]:
     for stack in stacks:
         if stack.tier not in tiers:
@@ -260,7 +286,7 @@ def _build(
             if holds else text("pulumi -C stacks/{name} destroy --stack main", name=stack.name),
             minutes=round(1 + len(stack.resources) * 3 / 60, 1),
             basis="3 seconds per resource and one minute per stack; the rehearsal measures it.",
-            needs=tuple(built[need] for need in stack.needs if need in built),
+            needs=tuple(dict.fromkeys((*after, *(built[need] for need in stack.needs if need in built)))),
         )  # fmt: skip
         built[stack.name] = id_
 
@@ -290,37 +316,75 @@ def _gb(m: Material, resource: Resource, move: Move) -> float | None:
 
 
 def _copies(
-    m: Material,
-    wave: Wave,
-    ids: _Ids,
-    moves: list[tuple[Resource, Move]],
-    after: list[Step],
-    *,
-    last: bool,
+    m: Material, wave: Wave, ids: _Ids, moves: list[tuple[Resource, Move]], built: list[Step]
 ) -> Iterator[Step]:
-    needs = tuple(step.id for step in after if step.id.split("-", 1)[1].startswith("build-"))[-1:]
+    """The first pass, while everybody works."""
+    needs = tuple(step.id for step in built)
     for resource, move in moves:
         engine = commands(move, resource, _target_name(m, resource))
-        if last and not engine.again:
-            continue
-        if not last and engine.only_frozen:
+        if engine.window == "only":
             continue
         gb = _gb(m, resource, move)
-        minutes = (
-            None
-            if gb is None
-            else round(max(1.0, gb * 1000 / MB_PER_SECOND / 60) * (0.1 if last else 1), 1)
-        )
+        size = text("size unknown") if gb is None else text("{gb} GB", gb=round(gb, 1))
         yield Step(
-            id=ids.new(wave.number, f"{'last-' if last else ''}copy-{resource.name}-{move.mover}"),
-            wave=wave.number, phase="during" if last else "before",
-            title=text("Copy {what}: the last pass, {name} is frozen", what=str(move.what), name=resource.name) if last
-            else text("Copy {what} ({size})", what=str(move.what), size="size unknown" if gb is None else f"{gb:.1f} GB"),
+            id=ids.new(wave.number, f"copy-{resource.name}-{move.mover}"), wave=wave.number, phase="before",
+            title=text("Copy {what} ({size})", what=move.what, size=size),
             why=engine.why, command=engine.copy, expected=engine.expected, check=engine.check, undo=engine.undo,
-            minutes=minutes, person=engine.person, role=engine.role,
-            basis="" if gb is None else text("{gb} GB at {speed} MB/s", gb=round(gb, 1), speed=MB_PER_SECOND),
-            needs=needs, about=(resource.key,),
+            minutes=_minutes(gb), person=engine.person, role=engine.role, basis=_basis(gb), needs=needs, about=(resource.key,),
+            files=engine.files, **_instead(engine, gb, during=False),
         )  # fmt: skip
+
+
+def _last_copies(
+    m: Material, wave: Wave, ids: _Ids, moves: list[tuple[Resource, Move]], freeze: str
+) -> Iterator[Step]:
+    """The pass while the source is frozen: only what its engine does there, and as long as it then takes."""
+    for resource, move in moves:
+        engine = commands(move, resource, _target_name(m, resource), last=True)
+        if engine.window == "none" or _is_log(m, resource):
+            continue
+        delta, gb = engine.window == "delta", _gb(m, resource, move)
+        minutes = engine.minutes if engine.minutes is not None else _minutes(gb, delta=delta)
+        yield Step(
+            id=ids.new(wave.number, f"last-copy-{resource.name}-{move.mover}"), wave=wave.number, phase="during",
+            title=engine.title or text("Copy {what}: the last pass, {name} is frozen", what=move.what, name=resource.name),
+            why=engine.why, command=engine.copy, expected=engine.expected, check=engine.check, undo=engine.undo_last,
+            minutes=minutes, person=engine.person, role=engine.role, basis=_basis(gb, delta=delta, again=True),
+            needs=(freeze,), about=(resource.key,), files=engine.files, **_instead(engine, gb, during=True),
+        )  # fmt: skip
+
+
+def _minutes(gb: float | None, *, delta: bool = False) -> float | None:
+    if gb is None:
+        return None
+    return round(max(1.0, gb * 1000 / MB_PER_SECOND / 60 * (DELTA if delta else 1)), 1)
+
+
+def _basis(gb: float | None, *, delta: bool = False, again: bool = False) -> Text | str:
+    if gb is None:
+        return ""
+    size = round(gb, 1)
+    if delta:
+        return text("a tenth of {gb} GB at {speed} MB/s, assumed; the rehearsal measures it", gb=size, speed=MB_PER_SECOND)  # fmt: skip
+    if again:
+        return text("{gb} GB at {speed} MB/s, everything again", gb=size, speed=MB_PER_SECOND)
+    return text("{gb} GB at {speed} MB/s", gb=size, speed=MB_PER_SECOND)
+
+
+def _instead(engine: Engine, gb: float | None, *, during: bool) -> dict[str, Any]:
+    """The alternative of a step, where it is worth its trouble; a size that is not known may be large."""
+    if engine.instead is None or (gb is not None and gb < LARGE_GB):
+        return {}
+    command = engine.instead.during if during else engine.instead.before
+    return {"instead": engine.instead.why, "instead_command": command}
+
+
+def _is_log(m: Material, resource: Resource) -> bool:
+    """A bucket that others log into, or that is called so: nothing at the target waits for its last objects."""
+    return bool({"log", "logs", "cloudtrail"} & set(slug(resource.name).split("-"))) or any(
+        "logging" in edge.field.casefold() or "access_logs" in edge.field.casefold()
+        for edge in m.graph.incoming.get(resource.key, ())
+    )
 
 
 def _target_name(m: Material, resource: Resource) -> str:
@@ -336,64 +400,66 @@ def _target_name(m: Material, resource: Resource) -> str:
 
 def _during(
     m: Material, wave: Wave, ids: _Ids, stacks: list[Stack], moves: list[tuple[Resource, Move]],
-    built: list[Step], foundation: dict[str, str],
+    ready: list[Step], foundation: dict[str, str], answers: Answers,
 ) -> Iterator[Step]:  # fmt: skip
     number = wave.number
     apps = ", ".join(wave.applications)
     go = Step(
         id=ids.new(number, "go"), wave=number, phase="during", person=True, role="approver",
         title="Decide: go or not", why="Everything before was harmless to the source. From here users notice.",
-        expected="Every step before is done and checked; the people below are reachable.", undo="Do not start; nothing has changed for users.",
-        minutes=10, needs=tuple(step.id for step in built[-1:]),
+        expected="Every step before is done and checked; everybody in the table of roles can be reached.", undo="Do not start; nothing has changed for users.",
+        minutes=10, needs=tuple(step.id for step in ready),
     )  # fmt: skip
     yield go
-    servers = [stack for stack in stacks if stack.tier in ("servers", "entry")]
     freeze = Step(
         id=ids.new(number, "freeze"), wave=number, phase="during", person=True, role="operator",
         title=text("Freeze {apps}: stop writers, show the maintenance page", apps=apps),
         why="What is written after the last copy would be lost.",
         expected="No new rows, objects or messages for five minutes.",
         undo="Start the writers again; the source is complete.", minutes=10, needs=(go.id,),
+        about=tuple(key for key in wave.keys if key.split("|", 1)[0] in WRITERS),
     )  # fmt: skip
-    last = list(_copies(m, wave, ids, moves, [], last=True)) if moves else []
-    if moves:
+    last = list(_last_copies(m, wave, ids, moves, freeze.id))
+    if last:
         yield freeze
         yield from last
-    servers_built = list(_build(servers, wave, ids, foundation, ("servers", "entry"), "during"))
-    yield from servers_built
+    arrived = tuple(step.id for step in last) or (go.id,)
+    built = list(_build(stacks, wave, ids, foundation, ("servers", "entry"), "during", arrived))
+    yield from built
+    seen = [*last, *built]
     rewired = [entry for name in wave.applications for entry in m.rewire_of.get(name, ())]
     if rewired:
-        yield Step(
+        wired = Step(
             id=ids.new(number, "rewire"), wave=number, phase="during", person=True, role="operator",
             title=text("Rewire {apps}: {count} places still name AWS", apps=apps, count=len(rewired)),
-            why="An application that still calls AWS works today and fails on the day that matters; plan.md lists each place and what replaces it.",
+            why="An application that still calls AWS works today and fails on the day that matters; the list is at the end of this runbook.",
             expected="No place in the list names AWS any more.",
-            undo="The old values are in estate.jsonl.",
-            minutes=float(5 * len(rewired)), basis="5 minutes per place", about=tuple(sorted({e["subject"] for e in rewired})),
+            undo="Write the old values back: the list has them.", minutes=5.0 * len(rewired), basis="5 minutes per place",
+            needs=tuple(step.id for step in built) or arrived,
         )  # fmt: skip
+        yield wired
+        seen.append(wired)
     checked = Step(
         id=ids.new(number, "check"), wave=number, phase="during", person=True, role="owner",
         title=text("Check {apps} at the target, by its new address, before anyone else sees it", apps=apps),
         why="A fault found now costs minutes; after the switch it costs the way back.",
         expected="The owner has done what a user does, end to end, and says yes.",
-        undo="Unfreeze the source and stop here; users never saw the target.", minutes=30,
-        needs=tuple(step.id for step in [*last, *servers_built][-1:]),
+        undo="Unfreeze the source and stop here; users never saw the target." if last else "Stop here; users never saw the target.",
+        minutes=30, needs=tuple(step.id for step in seen) or (go.id,),
     )  # fmt: skip
     yield checked
-    switch = [stack for stack in stacks if stack.tier == "dns"]
-    dns = list(_build(switch, wave, ids, foundation, ("dns",), "during"))
+    dns = list(_build(stacks, wave, ids, foundation, ("dns",), "during", (checked.id,)))
     yield from dns
-    edges = _dns_edges(m, wave)
-    if edges or dns:
-        names = sorted({m.estate.by_key[edge.src].name for edge in edges})
+    needs = (checked.id, *(step.id for step in dns))
+    if answers.changed:
         yield Step(
             id=ids.new(number, "switch"), wave=number, phase="during", person=True, role="approver", turn=True,
             title=text("Point of no return: switch DNS for {apps}", apps=apps),
             why="From the first write at the target on, going back means moving data back.",
-            command="",
-            expected=text("Within 60 s resolvers answer with the new addresses{names}.", names=f" for {', '.join(names)}" if names else ""),
-            undo="Within the window: point the records back, then copy back what was written. Without that, the way back loses it.",
-            minutes=5, needs=(checked.id,),
+            command=answers.command("switch"), check=answers.asked(answers.changed),
+            expected=text("The command ends by itself once all name servers have it; within 60 s they answer with the new addresses for {names}.", names=", ".join(answers.names)),
+            undo=text("{command} (then open the source, and first copy back what was written at the target: without that it is lost).", command=answers.command("switch-undo")),
+            files=answers.files("switch", "switch-undo"), minutes=5, needs=needs, about=tuple(each.key for each in answers.changed),
         )  # fmt: skip
     else:
         yield Step(
@@ -401,40 +467,79 @@ def _during(
             title=text("Point of no return: open {apps} for writing at the target", apps=apps),
             why="From the first write at the target on, going back means moving data back.",
             expected="The first write is seen at the target.",
-            undo="Stop writers, copy back what was written, open the source.", minutes=5, needs=(checked.id,),
+            undo="Stop writers, copy back what was written, open the source.", minutes=5, needs=needs,
         )  # fmt: skip
 
 
-def _dns_edges(m: Material, wave: Wave) -> list[Edge]:
-    return [edge for key in wave.keys for edge in m.named.get(key, ())]
+WRITERS = frozenset(
+    {
+        "aws.ec2.instance", "aws.autoscaling.auto_scaling_group", "aws.ecs.service", "aws.lambda.function", "aws.events.rule",
+        "aws.stepfunctions.state_machine", "aws.eks.cluster", "aws.apigateway.rest_api", "aws.apigatewayv2.api",
+    }
+)  # fmt: skip
+"""What writes by itself, and so has to stop at the freeze."""
 
 
-def _after(wave: Wave, ids: _Ids, during: list[Step]) -> Iterator[Step]:
+def _after(
+    m: Material, wave: Wave, ids: _Ids, during: list[Step], moves: list[tuple[Resource, Move]],
+    turns: list[str],
+) -> Iterator[Step]:  # fmt: skip
     number = wave.number
     last = tuple(step.id for step in during[-1:])
     apps = ", ".join(wave.applications)
-    yield Step(
+    for resource, move in moves:
+        if move.mover == "objects" and _is_log(m, resource):
+            engine = commands(move, resource, _target_name(m, resource))
+            yield Step(
+                id=ids.new(number, f"late-copy-{resource.name}"), wave=number, phase="after",
+                title=text("Copy {what} that came since the first copy", what=move.what), why="Only logs are written there: nothing in the window waits for them.",
+                # never sync here: the target has objects of its own by now
+                command=engine.copy.replace("rclone sync", "rclone copy", 1), expected=engine.expected, check=engine.check,
+                undo="None needed.", minutes=_minutes(_gb(m, resource, move), delta=True), needs=last, about=(resource.key,),
+            )  # fmt: skip
+    watch = Step(
         id=ids.new(number, "watch"), wave=number, phase="after", role="operator", person=True,
         title=text("Watch {apps} for a day", apps=apps),
         why="Load, cron jobs and partners come back at their own hours.",
         expected="No error that the source did not have; nobody still asks the old addresses.",
-        undo="See the switch: the way back stays open while the source is kept.", minutes=1440, needs=last,
+        undo="See the point of no return: the way back stays open while the source is kept.", minutes=1440, needs=last,
     )  # fmt: skip
-    yield Step(
+    yield watch
+    backup = Step(
         id=ids.new(number, "backup"), wave=number, phase="after", role="operator", person=True,
         title=text("Back up {apps} at the target and restore it once", apps=apps),
         why="The source's backups end with the source; a backup that was never restored is a hope.",
         expected="A restored copy, compared with the original, and the time it took.", undo="None needed.", minutes=120, needs=last,
     )  # fmt: skip
+    yield backup
     yield Step(
         id=ids.new(number, "done"), wave=number, phase="after", role="communication", person=True,
         title="Tell users and partners that it is done", why="They are waiting, and partners must remove the old addresses from their lists.",
         expected="Sent.", undo="None needed.", minutes=15, needs=last,
     )  # fmt: skip
+    if wave is m.waves[-1]:
+        yield from _delegations(m, wave, ids, turns)
+    zones = any(key.startswith("aws.route53.hosted_zone|") for key in wave.keys)
     yield Step(
         id=ids.new(number, "retire"), wave=number, phase="after", role="owner", person=True,
         title=text("Stop {apps} at AWS, keep it for 30 days, then delete it", apps=apps),
-        why="Until then it is the way back; after that it is only cost and risk.",
+        why="Until then it is the way back; after that it is only cost and risk. DNS zones stay until the last wave has delegated them." if zones
+        else "Until then it is the way back; after that it is only cost and risk.",
         expected="Nothing asked for it in those 30 days.",
-        undo="Start it again; after deletion there is no way back.", needs=last,
+        undo="Start it again; after deletion there is no way back.", needs=(watch.id, backup.id),
     )  # fmt: skip
+
+
+def _delegations(m: Material, wave: Wave, ids: _Ids, turns: list[str]) -> Iterator[Step]:
+    """Zones leave AWS last: before that the new ones lack the answers of the waves to come."""
+    for key in sorted(m.said):
+        for task in m.said[key].tasks:
+            if task.code == DELEGATION:
+                names = Answers.every(m, key)
+                yield Step(
+                    id=ids.new(wave.number, f"{DELEGATION}-{m.estate.by_key[key].name}"), wave=wave.number, phase="after",
+                    person=True, role=task.role, title=task.what, why=task.why, command=names.compared, check=names.delegated,
+                    expected="No line says `differs`; then the registrar changes the delegation, and the check names the new servers.",
+                    undo="Have the old name servers delegated again: the zone at AWS is unchanged until it is deleted.",
+                    files=names.listed, needs=tuple(turns), about=(key,),
+                )  # fmt: skip

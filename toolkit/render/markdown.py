@@ -68,7 +68,7 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
         (t("From"), f"AWS: {', '.join(md(a) for a in source['accounts'][:MOST_NAMED])}{t(';')} {', '.join(md(r) for r in source['regions'])}"),
         (t("To"), ", ".join(md(each) for each in (target["product"], target["region"], target["project"]) if each)),
         (t("What moves"), t("{n} applications in {waves} waves; {rewire} places in them still name AWS.", n=totals["applications"], waves=totals["waves"], rewire=totals["rewire"])),
-        (t("What it costs a month"), f"**{decimal(cost['total_month'], 0, t)} {cost['currency']}**. {t('List price, excluding tax.')} " + (t("At least: {n} items have no price in the catalogue.", n=cost["unpriced"]) if cost["unpriced"] else "")),
+        (t("What it costs a month"), f"**{t('unknown')}**. {t('None of {n} items has a price in the catalogue.', n=cost['unpriced'])}" if told["priceless"] else f"**{decimal(cost['total_month'], 0, t)} {cost['currency']}**. {t('List price, excluding tax.')} " + (t("At least: {n} items have no price in the catalogue.", n=cost["unpriced"]) if cost["unpriced"] else "")),
         (t("What is lost"), f"**{severe}** {t('major losses')}. " + t("{blockers} stand in the way; {minor} more are minor.", blockers=totals["by_severity"].get("blocker", 0), minor=totals["by_severity"].get("minor", 0))),
         (t("What must be decided"), f"**{totals['decisions']}** {t('choices')}. " + t("Each has a default; {n} answers cover all of them.", n=len(told["decisions"])) + _first_due(told, t)),
         (t("How long"), f"**{told['days']}** {t('days at least')}. "
@@ -275,7 +275,7 @@ def _cost(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
     for line in told["unpriced"]:
         yield f"| {md(billed(line['what'], t))} | {decimal(line['count'], 0, t)} | ? | {t('no price')} |"
     total = t("total, at least") if cost["unpriced"] else t("total")
-    yield f"| **{total}** | | | **{decimal(cost['total_month'], 2, t)}** |"
+    yield f"| **{total}** | | | **{t('unknown') if told['priceless'] else decimal(cost['total_month'], 2, t)}** |"
     yield ""
 
 

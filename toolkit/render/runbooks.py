@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from toolkit.plan.steps import PHASES
-from toolkit.render.markdown import md
-from toolkit.render.summary import Teller, calendar, duration, teller
+from toolkit.render.markdown import code, md
+from toolkit.render.summary import Teller, calendar, duration, names, teller
 
 ENGINES = frozenset({"aws", "openstack", "pulumi", "rclone"})
 """Words that start a command: an undo that starts with one can be copied."""
@@ -16,7 +17,7 @@ _HEADINGS = {"before": "Before the window", "during": "In the window", "after": 
 
 
 def runbooks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """(`runbooks/wave-NN.md`, content) per wave, and `runbooks/README.md` with the order and the variables."""
+    """(`runbooks/wave-NN.md`, content) per wave, what the commands read, and `runbooks/README.md` with the order."""
     steps: dict[int, list[Mapping[str, Any]]] = {}
     for step in plan["steps"]:
         steps.setdefault(step["wave"], []).append(step)
@@ -26,6 +27,8 @@ def runbooks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
             f"runbooks/wave-{wave['number']:02}.md",
             ("\n".join(_runbook(plan, wave, mine)) + "\n").encode(),
         )
+    files = {path: said for step in plan["steps"] for path, said in step.get("files", {}).items()}
+    yield from ((path, files[path].encode()) for path in sorted(files))
     yield "runbooks/README.md", ("\n".join(_readme(plan)) + "\n").encode()
 
 
@@ -67,6 +70,12 @@ def _runbook(
             yield f"- {said}{t(':')} {md(crossing['path'])}"
         yield ""
     yield from _set_once(steps, t)
+    called = names(plan)
+    several = len({each["subject"]["account"] for each in plan["items"]}) > 1
+
+    def concerned(step: Mapping[str, Any]) -> list[str]:
+        return _concerned(step, called, t, several=several)
+
     numbers = {step["id"]: number for number, step in enumerate(steps, 1)}
     yield from _starts(steps, numbers, t)
     for phase in PHASES:
@@ -84,10 +93,25 @@ def _runbook(
         sure = True
         for step in mine:
             when = ("T+" if sure else "T+ ≥ ") + _clock(clock) if phase == "during" else ""
-            yield from _step(numbers, step, people, when, t)
+            yield from _step(numbers, step, people, when, t, concerned(step))
             clock += step["minutes"] or 0
             sure = sure and step["minutes"] is not None
+    yield from _rewiring(plan, wave, t)
     yield from _communication(plan, wave, known, t)
+
+
+def _rewiring(plan: Mapping[str, Any], wave: Mapping[str, Any], t: Teller) -> Iterator[str]:
+    """The places that still name AWS: whoever rewires at night should not have to look for them."""
+    mine = [each for each in plan["rewire"] if each["application"] in wave["applications"]]
+    if not mine:
+        return
+    yield f"## {t('What still names AWS')}"
+    yield ""
+    yield f"| | {t('where')} | {t('today')} | {t('becomes')} |"
+    yield "|---|---|---|---|"
+    for each in mine:
+        yield f"| \\[ \\] | {md(each['where'])} | {code(each['value'])} | {md(t(each['replaced_by']))} |"
+    yield ""
 
 
 def _clock(minutes: float) -> str:
@@ -123,23 +147,48 @@ def _starts(steps: list[Mapping[str, Any]], numbers: Mapping[str, int], t: Telle
 
 
 def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
-    """Shell variables that the commands of this runbook use."""
+    """What the commands of this runbook take for granted: files with credentials, and shell variables."""
+    said = "\n".join(
+        f"{step['command']}\n{step['check']}\n{step.get('instead', {}).get('command', '')}"
+        for step in steps
+    )
     told = {
-        "$TARGET_DEVICE": "a new volume at the target as the server that copies sees it, such as /dev/vdb",
         "$COPY_HOST": "a server at the target that has the new volumes attached, reachable by SSH",
         "$EXPORT_BUCKET": "a bucket in the source region that AWS may export images to",
-        "$TARGET_REGISTRY": "the registry at the target, host and project",
+        "$TARGET_REGISTRY": "the registry at the target, host and project; `skopeo login` was done for both registries",
         "$SOURCE_IMAP": "the old mail host",
         "$TARGET_IMAP": "the new mail host",
+        "$NEW_NAME_SERVER": "a name server of the new DNS host",
     }
-    used = [
-        name for name in told if any(name in f"{step['command']} {step['check']}" for step in steps)
+    kept = {
+        "rclone": "the remotes `aws` and `target`, set up once with `rclone config`",
+        "service=": "a libpq service for each database, in ~/.pg_service.conf with the password in ~/.pgpass",
+        "--defaults-file=": "an option file with host, user and password for each MySQL database, readable by you alone",
+        "/.imap/": "one file with the password for each mailbox and side, and mailboxes.txt with one user a line",
+        "pulumi ": "`pulumi login` to where the state is kept, and the passphrase of the stacks",
+    }
+    lines = [f"`{name}`{t(':')} {t(told[name])}" for name in told if name in said or f"${{{name[1:]}" in said]  # fmt: skip
+    device = t("the new volume of this copy as the server that copies sees it, such as /dev/vdb")
+    address = t("the new address of this record (a name, where it is a CNAME)")
+    asked = sorted(set(re.findall(r"\$\{((?:DEVICE|NEW)_[A-Z0-9_]+):\?", said)) - {"NEW_NAME_SERVER"})  # fmt: skip
+    lines += [
+        f"`${name}`{t(':')} {device if name.startswith('DEVICE') else address}"
+        for name in asked
+        if f"{name}=$(" not in said
     ]
-    if used:
+    held = [t(kept[word]) for word in kept if word in said]
+    if said.strip():
+        yield t("Commands are for bash and run in the folder that holds `repatria.toml`.")
+        yield ""
+    if held:
+        yield f"**{t('Must be in place')}**"
+        yield ""
+        yield from (f"- {each}" for each in held)
+        yield ""
+    if lines:
         yield f"**{t('Set once, in the shell that you work in')}**"
         yield ""
-        for name in used:
-            yield f"- `{name}`: {t(told[name])}"
+        yield from (f"- {line}" for line in lines)
         yield ""
 
 
@@ -149,6 +198,7 @@ def _step(
     people: Mapping[str, Any],
     when: str,
     t: Teller,
+    concerned: list[str],
 ) -> Iterator[str]:
     yield f"### {numbers[step['id']]}. {md(t(step['title']))}"
     yield ""
@@ -167,9 +217,8 @@ def _step(
     if step["lead_days"]:
         facts.append(t("start {days} days before the window", days=step["lead_days"]))
     if step["needs"]:
-        facts.append(
-            f"{t('needs')}{t(':')} {', '.join(_need(need, numbers, t) for need in step['needs'])}"
-        )
+        facts.append(f"{t('needs')}{t(':')} {', '.join(_needs(step['needs'], numbers, t))}")
+    facts += concerned
     yield f"`{step['id']}` · {' · '.join(facts)}"
     yield ""
     yield f"**{t('Why')}.** {md(t(step['why']))}"
@@ -178,6 +227,10 @@ def _step(
         yield f"**{t('Command')}.**"
         yield ""
         yield from _block(step["command"])
+    if other := step.get("instead"):
+        yield f"**{t('Or instead')}.** {md(t(other['why']))}"
+        yield ""
+        yield from _block(other["command"])
     if step["expected"]:
         yield f"**{t('Expected')}.** {md(t(step['expected']))}"
         yield ""
@@ -191,9 +244,31 @@ def _step(
     yield ""
 
 
-def _need(need: str, numbers: Mapping[str, int], t: Teller) -> str:
-    """A step of this runbook by its number, one of another wave by its id."""
-    return t("step {n}", n=numbers[need]) if need in numbers else f"`{need}`"
+def _needs(needs: list[str], numbers: Mapping[str, int], t: Teller) -> Iterator[str]:
+    """Steps of this runbook by their numbers, runs of them as `steps 3 to 9`; those of other waves by their ids."""
+    yield from (f"`{need}`" for need in needs if need not in numbers)
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers[need] for need in needs if need in numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    for first, last in runs:
+        yield t("step {n}", n=first) if first == last else t("steps {n} to {last}", n=first, last=last)  # fmt: skip
+
+
+def _concerned(
+    step: Mapping[str, Any], called: Mapping[str, str], t: Teller, *, several: bool
+) -> list[str]:
+    """Whose credentials a command at AWS needs, and what a person stops at the freeze."""
+    found = []
+    accounts = sorted({key.split("|")[1] for key in step["about"]})
+    if several and accounts and any(word in step["command"] for word in ("aws ", "aws:")):
+        found.append(f"{t('AWS account')}{t(':')} {', '.join(md(each) for each in accounts)}")
+    if step["phase"] == "during" and step["person"] and step["about"] and not step["command"]:
+        listed = ", ".join(md(called.get(key, key)) for key in step["about"])
+        found.append(f"{t('concerns')}{t(':')} {listed}")
+    return found
 
 
 def _undo(said: str, t: Teller) -> Iterator[str]:

@@ -160,6 +160,7 @@ def summary(plan: Mapping[str, Any]) -> dict[str, Any]:
         "longest_window": max(waves, key=lambda wave: wave["minutes"], default=None),
         "unknown": sum(wave["unknown"] for wave in waves),
         "lead": longest,
+        "priceless": bool(plan["cost"]["unpriced"]) and all(line["month"] is None for line in plan["cost"]["lines"]),
         "unpriced": [line for line in plan["cost"]["lines"] if line["month"] is None],
         "priced": sorted(
             (line for line in plan["cost"]["lines"] if line["month"]), key=lambda line: -line["month"]

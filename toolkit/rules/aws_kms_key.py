@@ -55,7 +55,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             spec=meta.get("KeySpec", "symmetric"),
             usage=meta.get("KeyUsage", "ENCRYPT_DECRYPT"),
             state="" if meta.get("Enabled", True) else ", disabled",
-            note=f" Its purpose: {meta['Description']}." if meta.get("Description") else "",
+            note=text(" Its purpose: {purpose}.", purpose=meta["Description"])
+            if meta.get("Description")
+            else "",
         ),
     )
     if (source.record.get("Rotation") or {}).get("KeyRotationEnabled"):

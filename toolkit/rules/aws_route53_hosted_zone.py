@@ -50,7 +50,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 name=name,
                 servers=servers,
             ),
-            "If AWS is cut off the zone is gone with it: this goes first, days before any application.",
+            "If AWS is cut off the zone is gone with it. It leaves after the last switch: before that the new zone lacks the answers of the waves to come.",
             lead_days=14,
             role="network",
         )

@@ -208,7 +208,7 @@ def listener(intent: Listener, t: Target) -> Iterator[object]:
     if t.node(intent.balancer) is None:
         yield Disposition(
             "replatform", text("A port of the HAProxy pair: {protocol} {port}{to}.", protocol=intent.protocol, port=intent.port, to=f", redirects {intent.redirect_code} to {intent.redirect}" if intent.redirect else ", refuses" if intent.reject else ""), into=intent.balancer,
-            way_out="HAProxy frontend", work=f"Forwards to {t.ctx.estate.by_key[intent.pool.partition('#')[0]].name}." if intent.pool else "",
+            way_out="HAProxy frontend", work=text("Forwards to {name}.", name=t.ctx.estate.by_key[intent.pool.partition("#")[0]].name) if intent.pool else "",
         )  # fmt: skip
         return
     if intent.allowed == ():
