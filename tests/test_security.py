@@ -791,6 +791,22 @@ def test_a_balancer_admits_whom_its_groups_admit() -> None:
     assert found.widened == found.narrowed == ()
 
 
+def test_a_balancer_admits_nobody_to_whom_no_route_leads() -> None:
+    records = balanced()
+    group(records, "sg-lb")["IpPermissions"] = [permission("tcp", (443, 443), "0.0.0.0/0")]
+    dead = {**route("203.0.113.0/25", NetworkInterfaceId="eni-gone"), "State": "blackhole"}
+    table = next(one for one in records["RouteTables"] if one["RouteTableId"] == "rtb-pub")
+    table["Routes"].append(dead)
+    m = moved(records)
+    vip = next(one["name"] for one in m.nodes if one["type"].endswith("LoadBalancer"))
+    asked = [Flow(Internet(each), Nic("eni-lb"), "tcp", 443) for each in (NET, "203.0.113.200")]
+    found = worlds.compare(
+        records, m.nodes, {**m.ports, "eni-lb": vip}, asked, default_group="same group"
+    )
+    assert found.admitted == 1
+    assert found.widened == found.narrowed == ()
+
+
 def test_who_passes_on_the_traffic_of_others_is_named_by_address() -> None:
     records = account()
     records["NetworkInterfaces"][0]["SourceDestCheck"] = False
