@@ -791,6 +791,22 @@ def test_a_balancer_admits_whom_its_groups_admit() -> None:
     assert found.widened == found.narrowed == ()
 
 
+def test_a_balancer_admits_nobody_to_whom_no_route_leads() -> None:
+    records = balanced()
+    group(records, "sg-lb")["IpPermissions"] = [permission("tcp", (443, 443), "0.0.0.0/0")]
+    dead = {**route("203.0.113.0/25", NetworkInterfaceId="eni-gone"), "State": "blackhole"}
+    table = next(one for one in records["RouteTables"] if one["RouteTableId"] == "rtb-pub")
+    table["Routes"].append(dead)
+    m = moved(records)
+    vip = next(one["name"] for one in m.nodes if one["type"].endswith("LoadBalancer"))
+    asked = [Flow(Internet(each), Nic("eni-lb"), "tcp", 443) for each in (NET, "203.0.113.200")]
+    found = worlds.compare(
+        records, m.nodes, {**m.ports, "eni-lb": vip}, asked, default_group="same group"
+    )
+    assert found.admitted == 1
+    assert found.widened == found.narrowed == ()
+
+
 def test_who_passes_on_the_traffic_of_others_is_named_by_address() -> None:
     records = account()
     records["NetworkInterfaces"][0]["SourceDestCheck"] = False
@@ -1033,3 +1049,23 @@ def test_a_host_firewall_names_members_by_address_and_subtracts_denies() -> None
     peers = [ip_network(cidr) for each in web for cidr in each["peers"]]
     assert not any(ip_address(NET) in each for each in peers)
     assert any(ip_address("203.0.112.255") in each for each in peers)
+
+
+def test_a_fleet_has_the_openings_of_servers_in_each_of_its_subnets() -> None:
+    records = narrow()
+    template(records, "subnet-pub", "subnet-iso")
+    m = moved(records, "cloudtemple")
+    (said,) = (said for key, said in m.said.items() if "auto_scaling_group|" in key)
+    (file,) = (each for each in said.attachments if each.path == "firewall/fleets/fleet-0.yaml")
+    iso, pub = sorted(
+        yaml.safe_load(file.content)["host_firewall"],
+        key=lambda one: one["addresses"],
+        reverse=True,
+    )
+    assert (pub["addresses"], iso["addresses"]) == (["10.0.0.0/24"], ["10.0.2.0/24"])
+    request = Flow(Internet(NET), Nic("fleet"), "tcp", 443)
+    assert passes(pub, "ingress", request, NET)
+    assert not passes(iso, "ingress", request, NET)
+    assert passes(iso, "ingress", request, "198.51.100.9")
+    server = host_files(moved(served(account()), "cloudtemple"))["eni-web"]
+    assert pub["allowed"] == server["allowed"]

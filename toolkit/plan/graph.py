@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from toolkit.estate.model import Estate, Resource
 
 Kind = Literal["id", "arn", "dns", "name", "text"]
+_Find = Callable[[str], "tuple[str, Kind] | None"]
 
 PLACEMENT = frozenset(
     {
@@ -97,11 +98,13 @@ def _grouped(edges: tuple[Edge, ...], end: str) -> Mapping[str, tuple[Edge, ...]
 def connect(estate: Estate) -> Graph:
     """Every reference between resources of the estate, each (source, target, field) once."""
     index = _index(estate)
+    private = _private(estate)
     names = _name_index(estate)
     edges: list[Edge] = []
     mentions: list[tuple[str, str, str]] = []
     for resource in estate:
         seen: set[tuple[str, str]] = set()
+        find = _finder(resource, index, private)
         for field, value in strings(resource.record):
             if (
                 len(value) > 9
@@ -110,7 +113,7 @@ def connect(estate: Estate) -> Graph:
                 and bare_host(value) not in _endpoints(resource)
             ):
                 mentions.append((resource.key, field, value))
-            for dst, kind, token in _hits(resource, field, value, index, names):
+            for dst, kind, token in _hits(resource, field, value, find, names):
                 if dst != resource.key and (dst, field) not in seen:
                     seen.add((dst, field))
                     edges.append(Edge(resource.key, dst, kind, field, token))
@@ -165,9 +168,58 @@ def _index(estate: Estate) -> dict[str, tuple[str, Kind]]:
             index.setdefault(resource.arn, (resource.key, "arn"))
         if _RAW.fullmatch(resource.id):
             index.setdefault(resource.id, (resource.key, "id"))
+        inner = _inner(resource)
         for name in _endpoints(resource):
-            index.setdefault(name, (resource.key, "dns"))
+            if name != inner:
+                index.setdefault(name, (resource.key, "dns"))
     return index
+
+
+def _inner(resource: Resource) -> str:
+    """Its name inside of its VPC, which others have as well: it is made of a private address."""
+    held = resource.record.get("PrivateDnsName")
+    return bare_host(held) if isinstance(held, str) and "." in held else ""
+
+
+def _private(estate: Estate) -> dict[str, list[Resource]]:
+    """Name inside of a VPC -> who has it, one of each VPC: an instance rather than its interface."""
+    found: dict[str, dict[tuple[str, str, object], Resource]] = {}
+    for resource in estate:
+        if name := _inner(resource):
+            place = (resource.account, resource.region, _vpc(resource))
+            found.setdefault(name, {}).setdefault(place, resource)
+    return {name: list(held.values()) for name, held in found.items()}
+
+
+def _vpc(resource: Resource) -> object:
+    record = resource.record
+    for member in ("VpcConfig", "DBSubnetGroup"):
+        held = record.get(member)
+        if isinstance(held, Mapping) and held.get("VpcId"):
+            return held["VpcId"]
+    return record.get("VpcId")
+
+
+def _finder(
+    resource: Resource,
+    index: Mapping[str, tuple[str, Kind]],
+    private: Mapping[str, Sequence[Resource]],
+) -> _Find:
+    """A name or id as `resource` means it: of names that repeat, the one in its VPC, else the only one near it."""
+    place = (resource.account, resource.region)
+
+    def find(name: str) -> tuple[str, Kind] | None:
+        if (hit := index.get(name)) is not None:
+            return hit
+        if not (known := private.get(name)):
+            return None
+        near = [each for each in known if (each.account, each.region) == place]
+        vpc = _vpc(resource)
+        same = [each for each in near if vpc and _vpc(each) == vpc]
+        held = same or near or known
+        return (held[0].key, "dns") if len(held) == 1 else None
+
+    return find
 
 
 def _endpoints(resource: Resource) -> Iterator[str]:
@@ -206,10 +258,10 @@ def _hits(
     resource: Resource,
     field: str,
     value: str,
-    index: Mapping[str, tuple[str, Kind]],
+    find: _Find,
     names: Mapping[tuple[str, str, str], str],
 ) -> Iterator[tuple[str, Kind, str]]:
-    if (hit := index.get(value)) is not None:
+    if (hit := find(value)) is not None:
         yield hit[0], hit[1], value
         return
     member = field.rsplit(".", 1)[-1]
@@ -221,10 +273,10 @@ def _hits(
         return
     if (len(value) > 12 and any(mark in value for mark in (".", "arn:"))) or "\n" in value:
         for token in _TOKEN.findall(value):
-            found = index.get(token)
+            found = find(token)
             if found is None and "." in token:
-                found = index.get(bare_host(token)) or index.get(token.split("/", 1)[0].lower())
+                found = find(bare_host(token)) or find(token.split("/", 1)[0].lower())
             if found is None and token.startswith("arn:"):
-                found = index.get(token.split("/*", 1)[0]) or index.get(token.rstrip(":*"))
+                found = find(token.split("/*", 1)[0]) or find(token.rstrip(":*"))
             if found is not None:
                 yield found[0], "text" if found[1] != "dns" else "dns", token

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.intents.entry import Probe
 from toolkit.intents.network import Opening
 from toolkit.outcomes import Loss, text
-from toolkit.rules._paths import access_list, narrowed, open_both_ways, openings_of
+from toolkit.rules._paths import along, openings_of, way_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -27,7 +27,7 @@ def allowed(
 ) -> tuple[tuple[str, ...] | None, list[Loss]]:
     """(CIDRs that may connect to a port, losses): None where everybody may, () where nobody.
 
-    The groups of the balancer and the access lists of its subnets are taken together, as on AWS.
+    The groups of the balancer, the access lists and the routes of its subnets are taken together, as on AWS.
     Members of a group that is referred to count by the addresses they have today.
     """
     ids, losses, found = list(groups), [], []
@@ -66,14 +66,9 @@ def allowed(
                 ]
     if not ids:
         found = [Opening("ingress", protocol, port, port, "0.0.0.0/0")]
-    acls = {
-        acl.key: acl
-        for key in subnets
-        if (acl := access_list(ctx, ctx.estate.by_key.get(key))) is not None
-        and not open_both_ways(acl)
-    }
-    for acl in acls.values():
-        found = [part for each in found for part in narrowed(each, acl, ())[0]]
+    ways = {way.role: way for way in (way_of(ctx, ctx.estate.by_key.get(key)) for key in subnets)}
+    for _, way in sorted(ways.items()):
+        found = [part for each in found for part in along(each, way, ())[0]]
     nets = [ipaddress.IPv4Network(each.peer, strict=False) for each in found]
     cidrs = tuple(str(net) for net in ipaddress.collapse_addresses(nets))
     return (None if "0.0.0.0/0" in cidrs else cidrs), losses

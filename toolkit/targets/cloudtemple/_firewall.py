@@ -1,4 +1,4 @@
-"""Groups of a server -> variables of its host firewall; what they do not name is refused, both ways."""
+"""Groups of a server or fleet -> variables of its host firewall; what they do not name is refused, both ways."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from toolkit.intents.compute import Server
-from toolkit.intents.network import Firewall, Opening, Port
+from toolkit.intents.compute import Fleet, Server
+from toolkit.intents.network import Firewall, Opening, Port, Subnet
 from toolkit.outcomes import Attachment, Loss, text
 from toolkit.plan.names import slug
 from toolkit.rules._paths import way_of
@@ -18,20 +18,17 @@ if TYPE_CHECKING:
     from toolkit.targets import Target
 
 _HEAD = """# Host firewall of {name}: variables for Ansible. Closed by default in both directions; answers pass.
-# `addresses` are those of the adapter that the entries hold for; for ICMP `first` is the type, `last` the code.
+# `addresses` are those of the adapter that the entries hold for, or the network that it is in; for ICMP `first` is the type, `last` the code.
 """
 
 
-def host_firewall(intent: Server, t: Target) -> Iterator[object]:
-    """One file per server: each adapter with what its groups let pass, members of groups by address."""
+def host_firewall(intent: Server | Fleet, t: Target) -> Iterator[object]:
+    """One file per server or fleet: each adapter with what its groups let pass, members of groups by address."""
     adapters: list[dict[str, Any]] = []
     strangers: set[str] = set()
-    for key in intent.ports:
-        held = t.intent(key, Port)
-        if held is None:
-            continue
+    for addresses, subnet, firewalls in _adapters(intent, t):
         allowed: dict[tuple[Any, ...], set[str]] = {}
-        for each in _openings(held, t):
+        for each in _openings(subnet, firewalls, t):
             peers, unknown = _peers(each, t)
             strangers |= unknown
             if peers:
@@ -39,7 +36,7 @@ def host_firewall(intent: Server, t: Target) -> Iterator[object]:
                 allowed.setdefault(said, set()).update(peers)
         adapters.append(
             {
-                "addresses": list(held.addresses),
+                "addresses": addresses,
                 "allowed": [
                     {
                         "direction": direction,
@@ -57,7 +54,7 @@ def host_firewall(intent: Server, t: Target) -> Iterator[object]:
     yield Attachment(f"firewall/{_file(intent, t)}.yaml", f"{head}{content}")
     if strangers:
         yield Loss(
-            "SecurityGroups",
+            "SecurityGroups" if isinstance(intent, Server) else "LaunchTemplate.LaunchTemplateId",
             text(
                 "Its host firewall knows the members of {groups} by the addresses of servers alone: fleets, balancers and databases among them are added by hand.",
                 groups=", ".join(sorted(strangers)),
@@ -66,18 +63,35 @@ def host_firewall(intent: Server, t: Target) -> Iterator[object]:
         )
 
 
-def _file(intent: Server, t: Target) -> str:
-    """The server's name, with a number where another has the same."""
+def _adapters(
+    intent: Server | Fleet, t: Target
+) -> Iterator[tuple[list[str], str, tuple[str, ...]]]:
+    """(addresses, key of the subnet, groups) of each adapter; those of a fleet have any address of a subnet."""
+    if isinstance(intent, Server):
+        for key in intent.ports:
+            held = t.intent(key, Port)
+            if held is not None:
+                yield list(held.addresses), held.subnet, held.firewalls
+        return
+    for key in intent.subnets:
+        subnet = t.intent(key, Subnet)
+        if subnet is not None:
+            yield [subnet.cidr], key, intent.firewalls
+
+
+def _file(intent: Server | Fleet, t: Target) -> str:
+    """Its name, with a number where another of its kind has the same; fleets lie apart from servers."""
     name = slug(intent.name) or "server"
-    same = [each.origin for each in t.all(Server) if (slug(each.name) or "server") == name]
+    same = [each.origin for each in t.all(type(intent)) if (slug(each.name) or "server") == name]
     place = sorted(same).index(intent.origin)
-    return f"{name}-{place + 1}" if place else name
+    folder = "fleets/" if isinstance(intent, Fleet) else ""
+    return f"{folder}{name}-{place + 1}" if place else f"{folder}{name}"
 
 
-def _openings(port: Port, t: Target) -> Iterator[Opening]:
-    """What the groups of a port let pass in its subnet, as their forms for its way say."""
-    role = way_of(t.ctx, t.ctx.estate.by_key.get(port.subnet)).role
-    for key in port.firewalls:
+def _openings(subnet: str, firewalls: tuple[str, ...], t: Target) -> Iterator[Opening]:
+    """What groups let pass in a subnet, as their forms for its way say."""
+    role = way_of(t.ctx, t.ctx.estate.by_key.get(subnet)).role
+    for key in firewalls:
         held = Firewall.along(t.intents.get(key, ()), role)
         yield from held.openings if held else ()
 

@@ -137,6 +137,7 @@ def fleet(intent: Fleet, t: Target) -> Iterator[object]:
     """As many like servers."""
     for number in range(1, intent.count + 1):
         yield from _instance(t, intent, str(number), f"{intent.name}-{number}")
+    yield from host_firewall(intent, t)
     groups = ", ".join(t.ctx.estate.by_key[key].name for key in intent.firewalls)
     subnets = ", ".join(t.ctx.estate.by_key[key].name for key in intent.subnets)
     yield Task(
