@@ -158,23 +158,35 @@ def write_estate(path: Path, header: Mapping[str, Any], lines: Iterable[Mapping[
         else:
             gaps.append(canonical(line))
     resources.sort()
-    gaps.sort()
+    return write_estate_pieces(path, header, lambda: (data for _, data in resources), gaps)
+
+
+def write_estate_pieces(
+    path: Path,
+    header: Mapping[str, Any],
+    resources: Callable[[], Iterable[bytes]],
+    gaps: Iterable[bytes],
+) -> str:
+    """Write `estate.jsonl` from canonical lines, resources by identity (given twice: to count, to write)."""
+    gaps = sorted(gaps)
     body = hashlib.sha256()
-    for _, data in resources:
+    count = 0
+    for data in resources():
         body.update(data + b"\n")
+        count += 1
     for data in gaps:
         body.update(data + b"\n")
     head = {
         **header,
         "kind": "header",
         "schema": SCHEMA,
-        "resources": len(resources),
+        "resources": count,
         "gaps": len(gaps),
         "body": f"sha256:{body.hexdigest()}",
     }
     with replacing(path, private=True) as file:
         file.write(canonical(head) + b"\n")
-        for _, data in resources:
+        for data in resources():
             file.write(data + b"\n")
         for data in gaps:
             file.write(data + b"\n")
