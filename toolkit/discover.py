@@ -188,7 +188,7 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
     bases: list[boto3.Session] = []
     for profile in request.profiles or ("",):
         try:
-            bases.append(boto3.Session(profile_name=profile or None, botocore_session=_core()))
+            bases.append(boto3.Session(botocore_session=_core(profile)))
         except ProfileNotFound as error:
             raise AwsError(
                 f"there is no AWS profile {profile or str(error)!r}",
@@ -206,9 +206,9 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
         yield from _organization(bases[0], request.org_role, shut)
 
 
-def _core() -> botocore.session.Session:
+def _core(profile: str = "") -> botocore.session.Session:
     """botocore's session, which shares what it reads of botocore's own data with all others."""
-    session = botocore.session.get_session()
+    session = botocore.session.Session(profile=profile or None)
     session.get_component("data_loader").file_loader = models.FILES
     return session
 

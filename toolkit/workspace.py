@@ -59,9 +59,10 @@ def digest(*parts: bytes) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file whole or not at all: a temporary beside it, fsync, rename.
 
+    Without `durable` there is no fsync: a power cut may leave it empty, for who can write it again.
     Raises ToolkitError (with a hint) where the disk is full or the folder may not be written; the
     old file is then still there, untouched.
     """
@@ -75,7 +76,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
             handle = None
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
         temporary = ""
     except OSError as error:
