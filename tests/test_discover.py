@@ -23,7 +23,7 @@ from tests.support.aws import MAIN, REGION, Server, server, xml
 from toolkit import policy, workspace
 from toolkit.cli import run
 from toolkit.estate.engine import Place
-from toolkit.estate.unknown import unknown
+from toolkit.estate.unknown import look, unknown
 from toolkit.init import init
 from toolkit.progress import Progress
 from toolkit.rules import load as load_rules
@@ -362,12 +362,12 @@ def test_where_nobody_can_look_for_the_rest_it_is_said(
 ) -> None:
     place = Place(boto3.Session(), MAIN, REGION, "aws", "us-east-1")
     progress = Progress()
-    counted = {gap.service: gap.count for gap in unknown([place], set(), progress)}
+    counted = {gap.service: gap.count for gap in unknown([look(place, progress)], set(), ())}
     assert counted["sqs"] == 1, "tagged, and taken for unread"
     assert progress.calls >= 1
     _no_backoff(monkeypatch)
     aws.order(faults=[_denied('"QueryString"'), _denied("ResourceGroupsTaggingAPI")])
-    (gap,) = unknown([place], set(), Progress())
+    (gap,) = unknown([look(place, Progress())], set(), ())
     assert (gap.service, gap.reason) == ("resource-explorer-2", "unavailable")
     many = [
         {**_explored()["Resources"][0], "Arn": f"arn:aws:glue:{REGION}:{MAIN}:job/{n}"}
@@ -375,8 +375,38 @@ def test_where_nobody_can_look_for_the_rest_it_is_said(
     ]
     cut = {"contains": '"QueryString"', "status": 200, "body": json.dumps({"Resources": many})}
     aws.order(faults=[cut])
-    reasons = {gap.reason for gap in unknown([place], set(), Progress())}
+    reasons = {gap.reason for gap in unknown([look(place, Progress())], set(), ())}
     assert reasons == {"truncated", "no-rule"}
+
+
+def test_aws_config_counts_what_nobody_else_names(
+    aws: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = {
+        "AWS::EC2::Instance": 4, "AWS::EC2::EIP": 2, "AWS::ElasticLoadBalancingV2::LoadBalancer": 1, "AWS::RDS::DBInstance": 1,
+        "AWS::Glue::Job": 3, "AWS::CloudTrail::Trail": 2, "AWS::Config::ResourceCompliance": 9,
+    }  # fmt: skip
+    recorders = {"ConfigurationRecorders": [{"name": "default"}]}
+    pages = [list(counts.items())[:4], list(counts.items())[4:]]
+    bodies = [
+        {"resourceCounts": [{"resourceType": k, "count": n} for k, n in page], **more}
+        for page, more in zip(pages, ({"nextToken": "2"}, {}), strict=True)
+    ]
+    asked = "GetDiscoveredResourceCounts"
+    aws.order(
+        faults=[
+            {"contains": '"QueryString"', "status": 200, "body": json.dumps(_explored())},
+            {"contains": "DescribeConfigurationRecorders", "status": 200, "body": json.dumps(recorders)},
+            {"contains": asked, "status": 200, "body": json.dumps(bodies[0]), "times": 1},
+            {"contains": asked, "status": 200, "body": json.dumps(bodies[1])},
+        ]
+    )  # fmt: skip
+    place = Place(boto3.Session(), MAIN, REGION, "aws", "us-east-1")
+    gaps = list(unknown([look(place, Progress())], set(), load_rules()))
+    said = {gap.detail.split(": ")[0]: (gap.service, gap.count) for gap in gaps}
+    assert said["AWS::CloudTrail::Trail"] == ("cloudtrail", 2)
+    assert said["glue:job"] == ("glue", 3), "named by Resource Explorer: not counted again"
+    assert [kind for kind in said if kind.startswith("AWS::")] == ["AWS::CloudTrail::Trail"]
 
 
 def _denied(contains: str) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from toolkit.errors import ConfigError, FileError, StaleError
 from toolkit.estate.model import Gap, Resource
 from toolkit.outcomes import Decision, Option
 from toolkit.plan import decisions, names
+from toolkit.render import write
 from toolkit.translate import Override
 
 RESOURCE = Resource("aws.ec2.vpc", "vpc-1", "arn:x", "1", "r", "n", {"a": "b"}, {"VpcId": "vpc-1"})
@@ -221,3 +225,43 @@ def test_places_go_from_special_to_general(tmp_path: Path) -> None:
         config.place(*pair) for pair in (("1", "eu-west-1"), ("1", "eu-west-3"), ("2", "eu-west-1"))
     ]
     assert [(p.project, p.region) for p in got] == [("p1", "R"), ("p2", "R2"), ("p", "R")]
+
+
+def _files(text: str, count: int = 1200) -> list[tuple[str, bytes, str]]:
+    return [(f"stacks/{n}.py", f"{text} {n}\n".encode() * 3, "generated") for n in range(count)]
+
+
+def test_a_render_that_was_cut_off_is_repaired_by_the_next(tmp_path: Path) -> None:
+    write.write_tree(tmp_path, _files("old"))
+    written = (tmp_path / write.MANIFEST).read_bytes()
+    cut = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from tests.test_files import _files
+from toolkit.render import write
+
+def files():
+    for n, each in enumerate(_files("new")):
+        if n == 1100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield each
+
+write.write_tree(Path({str(tmp_path)!r}), files())
+"""
+    done = subprocess.run([sys.executable, "-c", cut], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / write.MANIFEST).read_bytes() == written
+    assert (tmp_path / "stacks/0.py").read_bytes() == _files("new")[0][1]
+    # what a power cut leaves besides: empty files, zeros, beginnings; and a person's hand
+    (tmp_path / "stacks/1.py").write_bytes(b"")
+    (tmp_path / "stacks/2.py").write_bytes(b"newer 2\n" + bytes(20))
+    (tmp_path / "stacks/3.py").write_text("mine")
+    (tmp_path / "stacks/1150.py").write_text("mine")
+    report = write.write_tree(tmp_path, _files("newer"))  # the plan has changed meanwhile
+    assert sorted(report.changed_by_user) == ["stacks/1150.py", "stacks/3.py"]
+    assert len(report.written) == 1198
+    assert not (tmp_path / write.JOURNAL).exists()
+    again = write.write_tree(tmp_path, _files("newer"))
+    assert (len(again.unchanged), again.written) == (1198, [])
+    assert sorted(again.changed_by_user) == ["stacks/1150.py", "stacks/3.py"]

@@ -6,9 +6,10 @@ import datetime as dt
 import difflib
 import hashlib
 import shutil
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,11 @@ from botocore.exceptions import (
 from toolkit import __version__, workspace
 from toolkit.errors import AwsError
 from toolkit.estate import models
-from toolkit.estate.engine import EXPIRED, Place, Reader, Reading
-from toolkit.estate.measures import measure
+from toolkit.estate.engine import EXPIRED, Place, Reader
+from toolkit.estate.measures import MEASURED, measure
 from toolkit.estate.model import GLOBAL, Gap, Resource
 from toolkit.estate.redact import Redactor, load_key
-from toolkit.estate.unknown import unknown
+from toolkit.estate.unknown import Seen, look, unknown
 from toolkit.progress import Progress
 from toolkit.rule import Rule
 from toolkit.rules import load as load_rules
@@ -129,19 +130,24 @@ def discover(
     outer = executor or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="read")
     try:
         running = [outer.submit(_read, unit, redactor, progress, spool, stop) for unit in waiting]
+        # what no rule knows is looked for meanwhile
+        regional = [place for place in places if place.region != GLOBAL and not request.types]
+        looks = [outer.submit(look, place, progress, stop) for place in regional]
+        begun: list[Future[Any]] = [*running, *looks]
         try:
-            for done in as_completed(running):
+            for done in as_completed(begun):
                 done.result()
         except BaseException:
             stop.set()
-            for each in running:
+            for each in begun:
                 each.cancel()
             raise
     finally:
         progress.end()
         if own:
             outer.shutdown(wait=True, cancel_futures=True)
-    return _together(folder, spool, units, places, request, rules, shut, outcome, progress)
+    found = [each.result() for each in looks]
+    return _together(folder, spool, units, places, found, request, rules, shut, outcome, progress)
 
 
 def _rules(types: Sequence[str]) -> dict[str, Rule]:
@@ -182,9 +188,7 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
     bases: list[boto3.Session] = []
     for profile in request.profiles or ("",):
         try:
-            bases.append(boto3.Session(profile_name=profile or None, botocore_session=_core()))
-            if profile and profile not in bases[-1].available_profiles:
-                raise ProfileNotFound(profile=profile)
+            bases.append(boto3.Session(botocore_session=_core(profile)))
         except ProfileNotFound as error:
             raise AwsError(
                 f"there is no AWS profile {profile or str(error)!r}",
@@ -202,9 +206,9 @@ def _sessions(request: Request, shut: list[Gap]) -> Iterator[tuple[boto3.Session
         yield from _organization(bases[0], request.org_role, shut)
 
 
-def _core() -> botocore.session.Session:
+def _core(profile: str = "") -> botocore.session.Session:
     """botocore's session, which shares what it reads of botocore's own data with all others."""
-    session = botocore.session.get_session()
+    session = botocore.session.Session(profile=profile or None)
     session.get_component("data_loader").file_loader = models.FILES
     return session
 
@@ -417,7 +421,8 @@ def _calls_per_record(unit: _Unit) -> int:
 def _kept(path: Path) -> bool:
     """Whether a part was read whole: one with gaps is read again, since what shut it may be open now."""
     try:
-        return all(orjson.loads(line)["kind"] != "gap" for line in path.read_bytes().splitlines())
+        with path.open("rb") as file:
+            return all(orjson.loads(line)["kind"] != "gap" for line in file)
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return False
 
@@ -437,104 +442,83 @@ def _read(
         return
     # a pool of its own: in a shared one, calls that wait for one service's rate hold up all others
     with ThreadPoolExecutor(DETAILS, thread_name_prefix="detail") as pool:
-        reading: Reading = Reader(
-            unit.place, unit.service, unit.rules, redactor, progress, pool, stop
-        ).read()
-    lines = [
-        {
-            "kind": "read",
-            "part": unit.name,
-            "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        },
-        *(resource.line() for resource in reading.resources),
-        *(gap.line() for gap in reading.gaps),
-        *reading.observed,
-    ]
-    workspace.write(
-        _file(spool, unit),
-        b"".join(workspace.canonical(line) + b"\n" for line in lines),
-        private=True,
-    )
-    progress.unit(unit.name, len(reading.resources))
+        reader = Reader(unit.place, unit.service, unit.rules, redactor, progress, pool, stop)
+        begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        count = 0
+        with workspace.replacing(_file(spool, unit), private=True) as file:
+            file.write(
+                workspace.canonical({"kind": "read", "part": unit.name, "at": begun}) + b"\n"
+            )
+            for line in reader.read():
+                file.write(workspace.canonical(line) + b"\n")
+                count += line["kind"] == "resource"
+    progress.unit(unit.name, count)
 
 
 def _together(
-    folder: Path, spool: Path, units: Sequence[_Unit], places: Sequence[Place], request: Request, rules: dict[str, Rule], shut: Sequence[Gap], outcome: Outcome,
-    progress: Progress,
+    folder: Path, spool: Path, units: Sequence[_Unit], places: Sequence[Place], looks: Iterable[Seen], request: Request, rules: dict[str, Rule], shut: Sequence[Gap],
+    outcome: Outcome, progress: Progress,
 ) -> Outcome:  # fmt: skip
-    resources: list[Resource] = []
-    observed: list[dict[str, Any]] = []
-    gaps: set[Gap] = set()
-    seen: set[str] = set()
-    for unit in units:
-        for line in _file(spool, unit).read_bytes().splitlines():
-            item = orjson.loads(line)
-            match item["kind"]:
-                case "resource":
-                    resource = Resource(
-                        item["type"],
-                        item["id"],
-                        item["arn"],
-                        item["account"],
-                        item["region"],
-                        item["name"],
-                        item["tags"],
-                        item["record"],
-                    )
-                    if resource.key not in seen:
-                        seen.add(resource.key)
-                        resources.append(resource)
-                case "gap":
-                    gaps.add(
-                        Gap(
-                            item["service"],
-                            item["operation"],
-                            item["account"],
-                            item["region"],
-                            item["reason"],
-                            item["detail"],
-                            item.get("count"),
-                        )
-                    )
-                case _:
-                    observed.append(item)
-    gaps |= set(shut)
-    if not resources and gaps and all(gap.reason == "denied" for gap in gaps):
-        raise AwsError(
-            "AWS denied every call",
-            "Attach the policies that `repatria policy` prints to this identity.",
-        )
-    if not request.types:
-        gaps |= set(
-            unknown(
-                places,
-                {name for resource in resources for name in (resource.arn, resource.id)},
-                progress,
+    """The parts as one estate: of a resource only its identity and its place are held in memory."""
+    index: dict[str, tuple[tuple[str, str, str, str], int, int]] = {}
+    names: set[str] = set()
+    measured: list[Resource] = []
+    observed: list[bytes] = []
+    gaps: set[Gap] = set(shut)
+    with tempfile.TemporaryFile(dir=spool) as whole:
+        for unit in units:
+            with _file(spool, unit).open("rb") as part:
+                for line in part:
+                    item = orjson.loads(line)
+                    kind = item.pop("kind")
+                    if kind == "gap":
+                        gaps.add(Gap(**item))
+                    if kind in ("read", "volatile"):
+                        observed.append(line)
+                    if kind != "resource":
+                        continue
+                    resource = Resource(**item)
+                    if resource.key in index:
+                        continue
+                    identity = (resource.type, resource.account, resource.region, resource.id)
+                    index[resource.key] = (identity, whole.tell(), len(line) - 1)
+                    whole.write(line)
+                    names |= {resource.arn, resource.id}
+                    outcome.counts[resource.type] = outcome.counts.get(resource.type, 0) + 1
+                    if request.measures and resource.type in MEASURED:
+                        measured.append(resource)
+        if not index and gaps and all(gap.reason == "denied" for gap in gaps):
+            raise AwsError(
+                "AWS denied every call",
+                "Attach the policies that `repatria policy` prints to this identity.",
             )
-        )
-    header = {
-        "source": {
+        gaps |= set(unknown(looks, names, rules))
+        header = {
+            "source": {
+                "partition": places[0].partition,
+                "accounts": outcome.accounts,
+                "regions": outcome.regions,
+            },
             "partition": places[0].partition,
-            "accounts": outcome.accounts,
-            "regions": outcome.regions,
-        },
-        "partition": places[0].partition,
-        "types": sorted(rules),
-        "repatria": __version__,
-    }
-    workspace.write_estate(
-        folder / workspace.ESTATE,
-        header,
-        [*(r.line() for r in resources), *(g.line() for g in gaps)],
-    )
-    observed.sort(key=workspace.canonical)
-    workspace.write(
-        folder / workspace.OBSERVED,
-        b"".join(workspace.canonical(line) + b"\n" for line in observed),
-        private=True,
-    )
+            "types": sorted(rules),
+            "repatria": __version__,
+        }
+        order = sorted(index.values())
+
+        def sorted_lines() -> Iterator[bytes]:
+            for _, offset, length in order:
+                whole.seek(offset)
+                yield whole.read(length)
+
+        workspace.write_estate_pieces(
+            folder / workspace.ESTATE,
+            header,
+            sorted_lines,
+            [workspace.canonical(gap.line()) for gap in gaps],
+        )
+    workspace.write(folder / workspace.OBSERVED, b"".join(sorted(observed)), private=True)
     if request.measures:
-        lines = sorted(measure(places, resources, progress), key=workspace.canonical)
+        lines = sorted(measure(places, measured, progress), key=workspace.canonical)
         head: list[dict[str, Any]] = [{"kind": "header", "schema": workspace.SCHEMA}]
         workspace.write(
             folder / workspace.MEASURES,
@@ -542,8 +526,6 @@ def _together(
             private=True,
         )
     shutil.rmtree(spool.parent, ignore_errors=True)
-    for resource in resources:
-        outcome.counts[resource.type] = outcome.counts.get(resource.type, 0) + 1
     outcome.gaps = sorted(gaps)
     outcome.calls = progress.calls
     return outcome

@@ -17,7 +17,7 @@ MOST = 6144
 """Characters of a managed policy, white space not counted (AWS)."""
 ENGINE = (
     "sts:GetCallerIdentity", "sts:AssumeRole", "ec2:DescribeRegions", "organizations:ListAccounts", "resource-explorer-2:Search",
-    "tag:GetResources", "cloudwatch:GetMetricData",
+    "tag:GetResources", "config:DescribeConfigurationRecorders", "config:GetDiscoveredResourceCounts", "cloudwatch:GetMetricData",
 )  # fmt: skip
 _PREFIX = {
     "elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "efs": "elasticfilesystem", "stepfunctions": "states", "sesv2": "ses",

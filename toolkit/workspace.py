@@ -59,9 +59,10 @@ def digest(*parts: bytes) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file whole or not at all: a temporary beside it, fsync, rename.
 
+    Without `durable` there is no fsync: a power cut may leave it empty, for who can write it again.
     Raises ToolkitError (with a hint) where the disk is full or the folder may not be written; the
     old file is then still there, untouched.
     """
@@ -75,7 +76,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
             handle = None
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
         temporary = ""
     except OSError as error:
@@ -158,23 +160,35 @@ def write_estate(path: Path, header: Mapping[str, Any], lines: Iterable[Mapping[
         else:
             gaps.append(canonical(line))
     resources.sort()
-    gaps.sort()
+    return write_estate_pieces(path, header, lambda: (data for _, data in resources), gaps)
+
+
+def write_estate_pieces(
+    path: Path,
+    header: Mapping[str, Any],
+    resources: Callable[[], Iterable[bytes]],
+    gaps: Iterable[bytes],
+) -> str:
+    """Write `estate.jsonl` from canonical lines, resources by identity (given twice: to count, to write)."""
+    gaps = sorted(gaps)
     body = hashlib.sha256()
-    for _, data in resources:
+    count = 0
+    for data in resources():
         body.update(data + b"\n")
+        count += 1
     for data in gaps:
         body.update(data + b"\n")
     head = {
         **header,
         "kind": "header",
         "schema": SCHEMA,
-        "resources": len(resources),
+        "resources": count,
         "gaps": len(gaps),
         "body": f"sha256:{body.hexdigest()}",
     }
     with replacing(path, private=True) as file:
         file.write(canonical(head) + b"\n")
-        for _, data in resources:
+        for data in resources():
             file.write(data + b"\n")
         for data in gaps:
             file.write(data + b"\n")

@@ -116,6 +116,7 @@ def floor(url: str, regions: Iterable[str] = tuple(REGIONS), only: frozenset[str
             tagging = session.client("resourcegroupstaggingapi", region_name=region, endpoint_url=url)  # fmt: skip
             calls[f"tagging {region}"] += _pages(tagging, "get_resources", "ResourceTagMappingList", 100, {})[0]  # fmt: skip
             calls[f"resource-explorer-2 {region}"] += 1
+            calls[f"config {region}"] += 1  # whether AWS Config records there
     return Floor(calls, records)
 
 

@@ -122,14 +122,10 @@ class Place:
     def endpoint_region(self) -> str:
         return self.home if self.region == GLOBAL else self.region
 
-
-@dataclass
-class Reading:
-    """What one unit read."""
-
-    resources: list[Resource] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    observed: list[dict[str, Any]] = field(default_factory=list)
+    def client(self, service: str, config: Config) -> Any:
+        """A client of that service here; boto3 sessions make one at a time."""
+        with _client_lock:
+            return self.session.client(service, region_name=self.endpoint_region, config=config)
 
 
 _client_lock = threading.Lock()
@@ -154,24 +150,24 @@ class Reader:
     _denied: dict[tuple[str, str, GapReason, str], int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self) -> Reading:
-        """Everything of this service here.
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Everything of this service here, line by line; what could not be read comes last.
 
         Raises AwsError only where credentials have expired, Stopped where the run was interrupted.
         """
-        reading = Reading()
-        for rule in _parents_first(self.rules):
-            for resource, observed in self._type(rule):
-                reading.resources.append(resource)
-                if observed:
-                    reading.observed.append(
-                        {"kind": "volatile", "key": resource.key, "fields": observed}
-                    )
-        reading.gaps = [
-            Gap(service, operation, self.place.account, self.place.region, reason, detail, count)
-            for (service, operation, reason, detail), count in sorted(self._denied.items())
-        ]
-        return reading
+        try:
+            for rule in _parents_first(self.rules):
+                for resource, observed in self._type(rule):
+                    yield resource.line()
+                    if observed:
+                        yield {"kind": "volatile", "key": resource.key, "fields": observed}
+        finally:
+            for client in self.clients.values():
+                client.close()
+        for (service, operation, reason, detail), count in sorted(self._denied.items()):
+            place = self.place
+            gap = Gap(service, operation, place.account, place.region, reason, detail, count)
+            yield gap.line()
 
     # ------------------------------------------------------------------------------------- calls
 
@@ -182,10 +178,7 @@ class Reader:
                     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60,
                     max_pool_connections=32, user_agent_extra="repatria",
                 )  # fmt: skip
-                with _client_lock:
-                    client = self.place.session.client(
-                        service, region_name=self.place.endpoint_region, config=config
-                    )
+                client = self.place.client(service, config)
                 client.meta.events.register("needs-retry.*.*", self._watch)
                 client.meta.events.register("before-send.*.*", self._count)
                 self.clients[service] = client
@@ -288,8 +281,11 @@ class Reader:
             records += [(record, parent) for record in found]
         if fetch.details and records:
             self._details(rule, records)
-        self.raw[rule.type] = [record for record, _ in records]
-        for record, parent in records:
+        if any(other.fetch.each == rule.type for other in self.rules):
+            self.raw[rule.type] = [record for record, _ in records]
+        records.reverse()
+        while records:
+            record, parent = records.pop()  # and gone, once it is written
             if fetch.keep is not None and not fetch.keep(record):
                 continue
             try:

@@ -15,7 +15,7 @@ from toolkit.progress import Progress
 
 DAYS = 14
 A_CALL = 500
-_WANTED: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
+MEASURED: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
     "aws.s3.bucket": (
         ("BucketSizeBytes", "AWS/S3", "BucketName", "Average", "B"),
         ("NumberOfObjects", "AWS/S3", "BucketName", "Average", "count"),
@@ -49,13 +49,9 @@ def measure(
             (r, *wanted)
             for r in resources
             if r.account == place.account and r.region == place.region
-            for wanted in _WANTED.get(r.type, ())
+            for wanted in MEASURED.get(r.type, ())
         ]
-        client = place.session.client(
-            "cloudwatch",
-            region_name=place.region,
-            config=Config(retries={"mode": "standard", "max_attempts": 4}),
-        )
+        client = place.client("cloudwatch", Config(retries={"mode": "standard", "max_attempts": 4}))
         for start in range(0, len(asked), A_CALL):
             part = asked[start : start + A_CALL]
             queries = [

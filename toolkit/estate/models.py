@@ -18,9 +18,10 @@ from toolkit.rules import load
 
 _BESIDES = {
     "ec2": ("describe_regions",), "organizations": ("list_accounts",), "cloudwatch": ("get_metric_data",),
-    "s3": ("head_bucket",),
+    "s3": ("head_bucket",), "config": ("describe_configuration_recorders", "get_discovered_resource_counts"), "resource-explorer-2": ("search",),
+    "resourcegroupstaggingapi": ("get_resources",),
 }  # fmt: skip
-"""Calls that no rule names, of services that rules read; S3's is botocore's own, to follow a redirection."""
+"""Calls that no rule names; S3's is botocore's own, to follow a redirection."""
 
 
 @cache

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from toolkit.errors import FileError
 
 MANIFEST = "rendered.json"
 """Committed with the rest, so that a colleague's clone knows what was rendered last."""
+JOURNAL = Path(".repatria") / "rendering"
+"""What a render is about to write, there until its manifest is: what a cut left half done is known as ours."""
+_AT_ONCE = 500
+"""Files that one line-up of the journal, and so one fsync, announces."""
 
 
 @dataclass(slots=True)
@@ -41,8 +46,10 @@ def write_tree(
     the user: it stays. Files of the last render that are no longer rendered go, unless changed.
     """
     known = _manifest(root)
+    begun = _journal(root)
     report = Report()
     now: dict[str, str] = {}
+    waiting: list[tuple[str, bytes]] = []
     for path, content, kind in files:
         target = root / path
         mark = _mark(content)
@@ -58,23 +65,33 @@ def write_tree(
         now[path] = mark
         if held == content:
             report.unchanged.append(path)
-        elif held is not None and _mark(held) != known.get(path):
+        elif held is not None and not (
+            _mark(held) in (known.get(path), *begun.get(path, ()))
+            or (path in begun and _torn(held, content))
+        ):
             report.changed_by_user.append(path)
             now[path] = known.get(path, "")
         elif check:
             report.differs.append(path)
         else:
-            workspace.write(target, content)
+            waiting.append((path, content))
             report.written.append(path)
-    for path in sorted(set(known) - set(now)):
+            if len(waiting) >= _AT_ONCE:
+                _write(root, waiting)
+                waiting.clear()
+    _write(root, waiting)
+    for path in sorted({*known, *begun} - set(now)):
         top = path.split("/", 1)[0]
         if not any(each.split("/", 1)[0] == top for each in now):
-            now[path] = known[path]
+            if path in known:
+                now[path] = known[path]
             continue
         target = root / path
         if not target.is_file():
             continue
-        if _mark(target.read_bytes()) != known[path]:
+        held = target.read_bytes()
+        empty = path in begun and not held
+        if not empty and _mark(held) not in (known.get(path), *begun.get(path, ())):
             report.changed_by_user.append(path)
         elif check:
             report.differs.append(path)
@@ -83,11 +100,57 @@ def write_tree(
             report.removed.append(path)
             _prune(target.parent, root)
     if not check:
+        if (root / JOURNAL).exists():
+            os.sync()  # the manifest vouches for files that are on the disk
         workspace.write(
             root / MANIFEST,
             orjson.dumps(now, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n",
         )
+        (root / JOURNAL).unlink(missing_ok=True)
     return report
+
+
+def _write(root: Path, files: Sequence[tuple[str, bytes]]) -> None:
+    """Announce files, then write them without an fsync each: they can be rendered again."""
+    if not files:
+        return
+    path = root / JOURNAL
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as journal:
+            # a line that was cut off stands alone
+            journal.write(b"\n")
+            for name, content in files:
+                journal.write(orjson.dumps([name, _mark(content)]) + b"\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+    except OSError as error:
+        raise workspace.write_error(path, error) from error
+    for name, content in files:
+        with workspace.replacing(root / name, durable=False) as file:
+            file.write(content)
+
+
+def _journal(root: Path) -> dict[str, set[str]]:
+    """Path -> digests that renders which did not end were to write."""
+    begun: dict[str, set[str]] = {}
+    try:
+        lines = (root / JOURNAL).read_bytes().splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        try:
+            name, mark = orjson.loads(line)
+        except (orjson.JSONDecodeError, ValueError, TypeError):
+            continue
+        if isinstance(name, str) and ".." not in name and name[:1] != "/":
+            begun.setdefault(name, set()).add(str(mark))
+    return begun
+
+
+def _torn(held: bytes, content: bytes) -> bool:
+    """Whether that is what a power cut leaves of a file: its beginning, and nothing or zeros after it."""
+    return content.startswith(held.rstrip(b"\0"))
 
 
 def _mark(content: bytes) -> str:
