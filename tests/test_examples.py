@@ -13,6 +13,7 @@ import botocore.session
 import pytest
 from botocore.model import Shape
 
+from tests.support import cases
 from toolkit.clouds import load as load_cloud
 from toolkit.estate.engine import GLOBAL, Place, Reader
 from toolkit.estate.model import Estate
@@ -103,15 +104,17 @@ def test_botocores_own_examples_are_read_and_planned(rule: Rule, tmp_path: Any) 
     redactor = Redactor(b"0" * 32)
     with ThreadPoolExecutor(2) as pool:
         reader = _Canned(place, rule.fetch.service, (*parents, rule), redactor, Progress(), pool)
-        reading = reader.read()
-    assert {gap.reason for gap in reading.gaps} == ({"error"} if rule.type in PARTIAL else set())
-    mine = [each for each in reading.resources if each.type == rule.type]
-    lacking = sum(gap.count or 1 for gap in reading.gaps if rule.type in gap.detail)
+        lines = list(reader.read())
+    gaps = [line for line in lines if line["kind"] == "gap"]
+    assert {gap["reason"] for gap in gaps} == ({"error"} if rule.type in PARTIAL else set()), gaps
+    read = [cases.resource(line) for line in lines if line["kind"] == "resource"]
+    mine = [each for each in read if each.type == rule.type]
+    lacking = sum(gap.get("count") or 1 for gap in gaps if rule.type in gap["detail"])
     times = len(reader.raw[rule.fetch.each]) if rule.fetch.each else 1
     assert len(mine) + lacking == _expected(rule) * times, "its example was not read"
     json.dumps([each.line() for each in mine])
     for cloud in ("openstack", "cloudtemple"):
-        ordered = {each.key: each for each in reading.resources}
+        ordered = {each.key: each for each in read}
         estate = Estate({}, tuple(ordered[key] for key in sorted(ordered)))
         ctx = Context(estate=estate, cloud=load_cloud(cloud))
         said = translate(ctx, RULES)
