@@ -56,7 +56,7 @@ _TOKEN = re.compile(
 _ENDPOINTS = (
     ("DNSName",), ("Endpoint", "Address"), ("ReaderEndpoint",), ("ConfigurationEndpoint", "Address"), ("DomainName",),
     ("QueueUrl",), ("endpoint",), ("Endpoint",), ("PrivateDnsName",), ("PublicDnsName",), ("repositoryUri",),
-    ("Url",), ("ApiEndpoint",), ("CacheClusterEndpoint", "Address"),
+    ("Url",), ("ApiEndpoint",), ("CacheClusterEndpoint", "Address"), ("Domain", "Endpoint"),
 )  # fmt: skip
 
 
@@ -222,13 +222,18 @@ def _finder(
     return find
 
 
+_ADDRESSES = ("A", "AAAA", "CNAME")
+
+
 def _endpoints(resource: Resource) -> Iterator[str]:
     for path in _ENDPOINTS:
         held: Any = resource.record
         for member in path:
             held = held.get(member) if isinstance(held, Mapping) else None
-        if isinstance(held, str) and "." in held:
+        if isinstance(held, str) and "." in held and resource.type != "aws.acm.certificate":
             yield bare_host(held)
+    if resource.type == "aws.route53.record_set" and resource.record.get("Type") in _ADDRESSES:
+        yield bare_host(str(resource.record.get("Name", "")))
     if resource.type == "aws.s3.bucket":
         for form in (
             "{0}.s3.amazonaws.com", "{0}.s3.{1}.amazonaws.com", "{0}.s3-website-{1}.amazonaws.com",
@@ -239,10 +244,13 @@ def _endpoints(resource: Resource) -> Iterator[str]:
 
 
 def bare_host(text: str) -> str:
-    """A DNS name or URL without scheme, port and trailing dot; a queue's URL keeps its path."""
+    """A DNS name or URL without scheme, port and trailing dot; a queue and an image keep their path."""
     text = text.split("://", 1)[-1].rstrip(".")
     host, slash, path = text.partition("/")
     host = host.split(":", 1)[0].lower().removeprefix("dualstack.")
+    if ".dkr.ecr." in host:
+        path = path.split("@", 1)[0].split(":", 1)[0]
+        return f"{host}/{path}"
     return f"{host}/{path}" if slash and path and host.startswith("sqs.") else host
 
 

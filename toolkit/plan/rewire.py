@@ -67,6 +67,8 @@ def _mentions(estate: Estate, graph: Graph, cloud: Cloud) -> Iterator[_Entry]:
     }
     for key, field, value in graph.mentions:
         resource = estate.by_key[key]
+        if _of_a_group(resource):
+            continue
         for match in _IMAGE.finditer(value):  # repositories share their host: the path tells
             yield (
                 resource,
@@ -114,6 +116,11 @@ def _mentions(estate: Estate, graph: Graph, cloud: Cloud) -> Iterator[_Entry]:
                     "The target's metadata service answers at the same address with other paths and no credentials."
                 ),
             )
+
+
+def _of_a_group(resource: Resource) -> bool:
+    """Members of an Auto Scaling group say what their launch template says."""
+    return bool(resource.tags.get("aws:autoscaling:groupName"))
 
 
 def _new_home(estate: Estate, key: str | None, cloud: Cloud) -> Text | str:
@@ -169,7 +176,7 @@ def _roles(estate: Estate) -> Iterator[_Entry]:
             held: Any = resource.record
             for member in path:
                 held = held.get(member) if isinstance(held, Mapping) else None
-            if isinstance(held, str) and held:
+            if isinstance(held, str) and held and not _of_a_group(resource):
                 yield (
                     resource,
                     ".".join(path),

@@ -59,7 +59,7 @@ RULE = Rule(
         "list_distributions",
         "DistributionList.Items[]",
         id="Id",
-        name="Comment",
+        name="DomainName",
         arn="ARN",
         scope="global",
     ),
