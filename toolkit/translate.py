@@ -47,6 +47,8 @@ class Context:
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
+    memo: dict[str, Any] = field(default_factory=dict)
+    """What was worked out once from the estate and holds for the whole run."""
 
     def key(self, type_: str, id_: object, near: Resource | None = None) -> str | None:
         """The key of a resource that was read, or None: refer to others only through this."""

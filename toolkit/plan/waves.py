@@ -73,6 +73,10 @@ class Wave:
         }
 
 
+_ONCE = ("ImageId)", "SnapshotId)")
+"""Fields whose reference is followed when something is built, never while it runs."""
+
+
 def dependencies(
     estate: Estate, graph: Graph, applications: Applications
 ) -> dict[tuple[str, str], list[str]]:
@@ -149,7 +153,8 @@ def schedule(
     for (a, b), paths in sorted(needs.items()):
         needed.setdefault(a, set()).add(b)
         first, last = sorted((wave_of[a], wave_of[b]))
-        told = [Crossing(a, b, path, last) for path in sorted(set(paths))[:10]]
+        live = sorted({path for path in paths if not path.endswith(_ONCE)})
+        told = [Crossing(a, b, path, last) for path in live[:10]]
         for number in range(first, last):
             crossings[number] += told
     circle = {name: number for number, cycle in enumerate(cycles) for name in cycle}

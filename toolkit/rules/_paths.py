@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from toolkit.intents.network import Opening, Reach
 from toolkit.outcomes import Option, text
@@ -249,9 +249,16 @@ class Way:
 
 
 def way_of(ctx: Context, subnet: Resource | None) -> Way:
-    """The way out of and into a subnet."""
+    """The way out of and into a subnet, worked out once."""
     if subnet is None:
         return Way()
+    if (known := ctx.memo.get(f"way {subnet.key}")) is not None:
+        return cast("Way", known)
+    ctx.memo[f"way {subnet.key}"] = way = _way(ctx, subnet)
+    return way
+
+
+def _way(ctx: Context, subnet: Resource) -> Way:
     acl = access_list(ctx, subnet)
     own_list = None if open_both_ways(acl) else acl
     table = route_table(ctx, subnet)
