@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from toolkit.plan.steps import PHASES
@@ -21,24 +22,43 @@ def runbooks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     steps: dict[int, list[Mapping[str, Any]]] = {}
     for step in plan["steps"]:
         steps.setdefault(step["wave"], []).append(step)
+    known = _Known(
+        teller(plan),
+        {each["number"]: each for each in calendar(plan)},
+        names(plan),
+        len({each["subject"]["account"] for each in plan["items"]}) > 1,
+    )
     for wave in plan["waves"]:
         mine = steps.get(wave["number"], [])
         yield (
             f"runbooks/wave-{wave['number']:02}.md",
-            ("\n".join(_runbook(plan, wave, mine)) + "\n").encode(),
+            ("\n".join(_runbook(plan, wave, mine, known)) + "\n").encode(),
         )
     files = {path: said for step in plan["steps"] for path, said in step.get("files", {}).items()}
     yield from ((path, files[path].encode()) for path in sorted(files))
     yield "runbooks/README.md", ("\n".join(_readme(plan)) + "\n").encode()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every runbook of a plan needs, worked out once: days of waves, names of keys, several accounts."""
+
+    t: Teller
+    days: Mapping[int, Mapping[str, Any]]
+    called: Mapping[str, str]
+    several: bool
+
+
 def _runbook(
-    plan: Mapping[str, Any], wave: Mapping[str, Any], steps: list[Mapping[str, Any]]
+    plan: Mapping[str, Any],
+    wave: Mapping[str, Any],
+    steps: list[Mapping[str, Any]],
+    whole: _Known,
 ) -> Iterator[str]:
-    t = teller(plan)
+    t = whole.t
     people = plan["header"]["people"]
     apps = ", ".join(md(name) for name in wave["applications"])
-    told = {each["number"]: each for each in calendar(plan)}[wave["number"]]
+    told = whole.days[wave["number"]]
     yield f"# {t('Wave {number}', number=wave['number'])}{t(':')} {apps}"
     yield ""
     yield md(t(wave["why"]))
@@ -70,11 +90,9 @@ def _runbook(
             yield f"- {said}{t(':')} {md(crossing['path'])}"
         yield ""
     yield from _set_once(steps, t)
-    called = names(plan)
-    several = len({each["subject"]["account"] for each in plan["items"]}) > 1
 
     def concerned(step: Mapping[str, Any]) -> list[str]:
-        return _concerned(step, called, t, several=several)
+        return _concerned(step, whole.called, t, several=whole.several)
 
     numbers = {step["id"]: number for number, step in enumerate(steps, 1)}
     yield from _starts(steps, numbers, t)
