@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ JOURNAL = Path(".repatria") / "rendering"
 """What a render is about to write, there until its manifest is: what a cut left half done is known as ours."""
 _AT_ONCE = 500
 """Files that one line-up of the journal, and so one fsync, announces."""
+_WRITERS = 4
 
 
 @dataclass(slots=True)
@@ -126,9 +128,14 @@ def _write(root: Path, files: Sequence[tuple[str, bytes]]) -> None:
             os.fsync(journal.fileno())
     except OSError as error:
         raise workspace.write_error(path, error) from error
-    for name, content in files:
-        with workspace.replacing(root / name, durable=False) as file:
-            file.write(content)
+
+    def one(pair: tuple[str, bytes]) -> None:
+        with workspace.replacing(root / pair[0], durable=False) as file:
+            file.write(pair[1])
+
+    # making a file waits for the file system and not for Python
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        list(pool.map(one, files))
 
 
 def _journal(root: Path) -> dict[str, set[str]]:
