@@ -265,3 +265,21 @@ write.write_tree(Path({str(tmp_path)!r}), files())
     again = write.write_tree(tmp_path, _files("newer"))
     assert (len(again.unchanged), again.written) == (1198, [])
     assert sorted(again.changed_by_user) == ["stacks/1150.py", "stacks/3.py"]
+
+
+def test_a_file_of_the_users_own_is_written_once_and_mended_only_where_a_cut_tore_it(
+    tmp_path: Path,
+) -> None:
+    files = [("stacks/a/__main__.py", b"main\n", "once"), ("stacks/a/x.py", b"x\n", "generated")]
+    mine = tmp_path / "stacks/a/__main__.py"
+    announced = orjson.dumps(["stacks/a/__main__.py", "0" * 64]) + b"\n"
+    assert write.write_tree(tmp_path, files).written == ["stacks/a/__main__.py", "stacks/a/x.py"]
+    mine.write_bytes(b"mine\n")
+    assert write.write_tree(tmp_path, files).written == []
+    (tmp_path / write.JOURNAL).write_bytes(announced)
+    assert write.write_tree(tmp_path, files).removed == []
+    assert mine.read_bytes() == b"mine\n"
+    (tmp_path / write.JOURNAL).write_bytes(announced)
+    mine.write_bytes(b"")
+    assert write.write_tree(tmp_path, files).written == ["stacks/a/__main__.py"]
+    assert mine.read_bytes() == b"main\n"

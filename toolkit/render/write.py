@@ -51,16 +51,18 @@ def write_tree(
     begun = _journal(root)
     report = Report()
     now: dict[str, str] = {}
+    once: set[str] = set()
     waiting: list[tuple[str, bytes]] = []
     for path, content, kind in files:
         target = root / path
         mark = _mark(content)
         held = target.read_bytes() if target.is_file() else None
         if kind == "once":
-            if held is None:
+            once.add(path)
+            if held is None or (path in begun and held != content and _torn(held, content)):
                 (report.differs if check else report.written).append(path)
                 if not check:
-                    workspace.write(target, content)
+                    waiting.append((path, content))
             else:
                 report.unchanged.append(path)
             continue
@@ -82,7 +84,7 @@ def write_tree(
                 _write(root, waiting)
                 waiting.clear()
     _write(root, waiting)
-    for path in sorted({*known, *begun} - set(now)):
+    for path in sorted({*known, *begun} - set(now) - once):
         top = path.split("/", 1)[0]
         if not any(each.split("/", 1)[0] == top for each in now):
             if path in known:
