@@ -1,18 +1,35 @@
-# install: .venv with pinned, hash-checked packages.  demo: the main job.  test: everything that must hold.
+# install: .venv with pinned, hash-checked packages.  engine: Pulumi from source, once.  demo: the main job.  test: everything that must hold.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test check lint types unit bench golden lock system clean
+# the small client's suite on one throw-away host of this machine (root, Debian 12); `suite-demo-down` ends it
+suite-demo: install
+	sh .ci/system-packages
+	$(BIN)/python molecule/demo.py up out/suite || test $$? -eq 3
+
+suite-demo-down: install
+	$(BIN)/python molecule/demo.py down
+
+molecule: install
+	sh .ci/system-packages
+	PYTHON=$(BIN)/python sh .ci/molecule $(SCENARIOS)
+
+.PHONY: suite-demo suite-demo-down molecule install engine demo test check lint types unit bench golden lock system clean lab-up lab-down lab-status lab-purge lab-tests
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python3.11 make install)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	sed -n '/^uv==/,/^ *#/p' requirements.lock > $(VENV)/uv.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+engine:
+	@$(PYTHON) engine/build.py
 
 demo: install
 	$(BIN)/repatria demo out/demo || test $$? -eq 3
@@ -30,19 +47,37 @@ types: install
 check: lint types
 
 unit: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# the rooms' own tests on a lab that is up: half an hour on a quiet machine, and with LAB=--boxes the servers' too
+lab-tests: install
+	$(BIN)/repatria lab up $(LAB)
+	REPATRIA_LAB=$${REPATRIA_LAB:-/var/lib/repatria/lab} $(BIN)/python -m pytest -n 2 -m "lab and $(if $(findstring --boxes,$(LAB)),boxes,not boxes)" --ignore tests/e2e
 
 bench: install
 	$(BIN)/python -m tests.bench
 
 golden: install
-	$(BIN)/python -m pytest tests/test_rules.py tests/test_coverage.py -k "case or recorded" --golden -q
+	$(BIN)/python -m pytest tests/test_rules.py tests/test_coverage.py tests/test_suite_readmes.py -k "case or recorded" --golden -q
 
 lock:
 	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 --no-header -o requirements.lock
 
 system:
 	sh .ci/system-packages
+
+# LAB='--like ovhcloud --boxes' gives it a face; REPATRIA_LAB names its folder
+lab-up: install
+	$(BIN)/repatria lab up $(LAB)
+
+lab-down: install
+	$(BIN)/repatria lab down
+
+lab-status: install
+	$(BIN)/repatria lab status
+
+lab-purge: install
+	$(BIN)/repatria lab purge
 
 clean:
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache

@@ -266,11 +266,15 @@ def test_what_one_list_call_says_is_not_asked_record_by_record(
 # -------------------------------------------------------------------------------- cut off, continued
 
 
+_STOPPABLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Whoever runs the tests in the background of a script has Ctrl-C ignored, and children inherit that."""
+
+
 def _begin(folder: Path, aws: Server, *words: str) -> subprocess.Popen[str]:
     """A discovery in a child process, slow, with at least two of its parts read."""
     aws.order(delay=0.4)
     child = subprocess.Popen(
-        [sys.executable, "-c", "from toolkit.cli import main; main()", "discover", "-C", str(folder), *words],
+        [sys.executable, "-c", _STOPPABLE + "from toolkit.cli import main; main()", "discover", "-C", str(folder), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -403,7 +407,7 @@ def test_aws_config_counts_what_nobody_else_names(
     )  # fmt: skip
     place = Place(boto3.Session(), MAIN, REGION, "aws", "us-east-1")
     gaps = list(unknown([look(place, Progress())], set(), load_rules()))
-    said = {gap.detail.split(": ")[0]: (gap.service, gap.count) for gap in gaps}
+    said = {gap.detail.partition(" × ")[2]: (gap.service, gap.count) for gap in gaps}
     assert said["AWS::CloudTrail::Trail"] == ("cloudtrail", 2)
     assert said["glue:job"] == ("glue", 3), "named by Resource Explorer: not counted again"
     assert [kind for kind in said if kind.startswith("AWS::")] == ["AWS::CloudTrail::Trail"]

@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from toolkit import workspace
+from tests.bench.estate import write as generated
+from toolkit import planfile, stage, workspace
 from toolkit.config import parse as parse_config
 from toolkit.errors import ConfigError, FileError, StaleError
 from toolkit.estate.model import Gap, Resource
-from toolkit.outcomes import Decision, Option
+from toolkit.init import init
+from toolkit.outcomes import Decision, Option, text
 from toolkit.plan import decisions, names
 from toolkit.render import write
 from toolkit.translate import Override
@@ -132,6 +135,69 @@ def test_plans_are_refused_when_stale_or_edited(tmp_path: Path) -> None:
             workspace.read_plan(path)
 
 
+def _plan(**more: Any) -> dict[str, Any]:
+    """A plan in shape, whose lists are long enough to be read in pieces of 100 bytes."""
+    row = {"application": "a", "says": ',"kind":"plan"],"steps":[{', "n": [{"application": 1}]}
+    return {
+        "applications": [1], "header": {"made_from": {}}, "kind": "plan", "schema": 1, "misfits": [], "items": [row] * 9,
+        "stacks": [{"name": str(n), "resources": []} for n in range(9)], "steps": [{"id": "é\x7f"}] * 9, "totals": {}, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"items": [], "stacks": []},
+        {"items": [{"application": "a"}, {"b": [{"application": "c"}] * 20}]},  # cut too deep
+        {"items": [1, "x", {}] * 20},
+        {"jobs": [{}]},
+        {"kinds": {"kind": "plan"}, "step": [{"steps": [{"totals": {"a": 1}}]}]},
+    ],
+)
+def test_a_plan_that_is_read_in_pieces_is_the_same(
+    more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planfile, "_PIECE", 100)
+    plan = _plan(**more)
+    plan["header"]["body"] = workspace.plan_digest(plan)
+    data = b"".join(workspace.pieces(plan)) + b"\n"
+    assert planfile.loads(data) == plan == orjson.loads(data)
+    assert planfile.holds(data, plan["header"])
+    for end in range(0, len(data) - 1, 7):
+        with pytest.raises(orjson.JSONDecodeError):
+            planfile.loads(data[:end])
+    changed = data.replace(b'"misfits":[]', b'"misfits":[0]')
+    assert not planfile.holds(changed, plan["header"])
+    laid_out = orjson.dumps(plan, option=orjson.OPT_INDENT_2)
+    assert not planfile.holds(laid_out, plan["header"])
+    path = tmp_path / "plan.json"
+    for same in (data, laid_out):
+        path.write_bytes(same)
+        assert workspace.read_plan(path) == plan
+    path.write_bytes(changed)
+    with pytest.raises(FileError, match="edited by hand"):
+        workspace.read_plan(path)
+
+
+def test_a_plan_as_it_is_written_is_read_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planfile, "_PIECE", 1000)
+    init(tmp_path, target="ovhcloud", project="bench")
+    generated(tmp_path, 120)
+    made = stage.plan(tmp_path).document
+    data = (tmp_path / workspace.PLAN).read_bytes()
+    assert planfile.holds(data, made["header"])
+    longest = []
+    once = planfile.orjson.loads
+    monkeypatch.setattr(
+        planfile.orjson, "loads", lambda part: longest.append(len(part)) or once(part)
+    )
+    assert planfile.loads(data) == once(data)
+    assert max(longest) < len(data) / 3, "read at once: the cuts are not where the plan has them"
+
+
 DECISION = Decision(
     "boot:k",
     "k",
@@ -149,15 +215,34 @@ def test_decisions_survive_and_unfit_ones_are_told() -> None:
         "boot:gone": Override("image"),
         "boot:*": Override("image"),
     }
-    data = decisions.dump({"boot:k": DECISION}, overrides, {"k": "web: 1"})
+    data = decisions.dump({"boot:k": DECISION}, overrides, {"k": text("web: 1")})
     assert decisions.parse(data) == overrides
-    assert decisions.dump({"boot:k": DECISION}, decisions.parse(data), {"k": "web: 1"}) == data
+    assert (
+        decisions.dump({"boot:k": DECISION}, decisions.parse(data), {"k": text("web: 1")}) == data
+    )
     assert decisions.unfit({"boot:k": DECISION}, overrides) == ["boot:gone"]
     assert decisions.unfit({"boot:k": DECISION}, {"boot:k": Override("fly")}) == ["boot:k"]
 
 
-def test_untouched_decisions_are_no_overrides() -> None:
-    data = decisions.dump({"boot:k": DECISION}, {}, {})
+def test_decisions_are_asked_in_the_readers_language_and_answered_in_one() -> None:
+    asked = replace(
+        DECISION,
+        question=text("How is {name} built at the target?", name="web"),
+        options=(Option("image", "From its moved image", "Costs storage."),),
+    )
+    overrides = {"boot:k": Override("image", "Ana"), "boot:gone": Override("image")}
+    data = decisions.dump({"boot:k": asked}, overrides, {}, "fr")
+    said = data.decode()
+    assert said.startswith("# Choix faits par le plan")
+    assert 'question: "Comment web est-il construit à la cible\u00a0?"' in said
+    assert '"image": "Depuis son image transférée. Coûte du stockage."' in said
+    assert 'unfit: "Le plan ne pose plus cette question' in said
+    assert decisions.parse(data) == overrides
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_untouched_decisions_are_no_overrides(language: str) -> None:
+    data = decisions.dump({"boot:k": DECISION}, {}, {}, language)
     assert decisions.parse(data) == {}
     assert decisions.parse(data.replace(b'choose: ""', b"choose: image")) == {
         "boot:k": Override("image")
@@ -187,9 +272,9 @@ def test_names_are_read_in_any_yaml_form() -> None:
     again = yaml.safe_dump(yaml.safe_load(held.dump()), default_flow_style=False)
     assert names.parse(again.encode()) == held
     assert names.parse(names.Names().dump()) == names.Names()
-    for text in ("schema: 2\nnames: {}", "schema: 1\nnames: {a: 1}", "a: ["):
+    for damaged in ("schema: 2\nnames: {}", "schema: 1\nnames: {a: 1}", "a: ["):
         with pytest.raises(FileError):
-            names.parse(text.encode())
+            names.parse(damaged.encode())
 
 
 def test_every_fault_of_the_configuration_is_told_at_once(tmp_path: Path) -> None:
@@ -258,10 +343,13 @@ write.write_tree(Path({str(tmp_path)!r}), files())
     (tmp_path / "stacks/2.py").write_bytes(b"newer 2\n" + bytes(20))
     (tmp_path / "stacks/3.py").write_text("mine")
     (tmp_path / "stacks/1150.py").write_text("mine")
+    (tmp_path / "stacks/.0.py.ab_12xyz").write_bytes(b"new")
+    (tmp_path / "stacks/.mine.py.ab_12xyz").write_text("mine")
     report = write.write_tree(tmp_path, _files("newer"))  # the plan has changed meanwhile
     assert sorted(report.changed_by_user) == ["stacks/1150.py", "stacks/3.py"]
     assert len(report.written) == 1198
     assert not (tmp_path / write.JOURNAL).exists()
+    assert [each.name for each in tmp_path.glob("stacks/.*")] == [".mine.py.ab_12xyz"]
     again = write.write_tree(tmp_path, _files("newer"))
     assert (len(again.unchanged), again.written) == (1198, [])
     assert sorted(again.changed_by_user) == ["stacks/1150.py", "stacks/3.py"]
@@ -283,3 +371,42 @@ def test_a_file_of_the_users_own_is_written_once_and_mended_only_where_a_cut_tor
     mine.write_bytes(b"")
     assert write.write_tree(tmp_path, files).written == ["stacks/a/__main__.py"]
     assert mine.read_bytes() == b"main\n"
+
+
+def test_what_was_not_asked_for_stays(tmp_path: Path) -> None:
+    files = [(name, b"x\n", "generated") for name in ("plan.md", "stacks/a.py", "stacks/b.py")]
+    write.write_tree(tmp_path, files)
+    assert write.write_tree(tmp_path, files[:1]).removed == []
+    assert write.write_tree(tmp_path, files[:1], check=True).differs == []
+    assert write.write_tree(tmp_path, files[:2]).removed == ["stacks/b.py"]
+    assert sorted(each.name for each in (tmp_path / "stacks").iterdir()) == ["a.py"]
+
+
+def test_a_new_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.py"
+    mask = os.umask(0o077)
+    try:
+        workspace.create(path, b"x")
+    finally:
+        os.umask(mask)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"x", 0o644)
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere")
+    workspace.create(path, b"y")
+    assert (path.is_symlink(), path.read_bytes()) == (False, b"y")
+    cut = f"""
+import resource
+from pathlib import Path
+from toolkit import workspace
+from toolkit.errors import FileError
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+try:
+    workspace.create(Path({str(tmp_path)!r}, "c.py"), bytes(400))
+except FileError as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", cut], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]
+    )  # fmt: skip
+    assert "no room left" in done.stdout
+    assert not (tmp_path / "c.py").exists()

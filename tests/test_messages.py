@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, get_args
+
+import yaml
 
 from toolkit.messages import catalogue, tell
-from toolkit.outcomes import text
-from toolkit.render.summary import decimal, duration, teller
+from toolkit.outcomes import HANDS, joined, text
+from toolkit.plan.copies import NO_SIZE
+from toolkit.render.summary import decimal, duration
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "toolkit"
@@ -30,16 +33,32 @@ WAYS = (
     "{target}, on servers of your own", "no product of the provider; of your own: {own}",
 )  # fmt: skip
 """What `_services.way_out` puts together."""
-COMPUTED = {"…its ACL grants READ to everybody"}
-"""Words of ours that the code puts together."""
+COMPUTED = {
+    "GB of volume {name}", "node {name}", "server {name}", "tag Application", "tag app", "tag service",
+    "Resource Explorer names 1000 resources at most: what no rule knows may be more than is counted here.",
+}  # fmt: skip
+"""Messages that the code puts together from a few words."""
 NAMED = frozenset(
     {
         "reason", "way_out", "work", "alternatives", "says", "why", "label", "consequence", "question", "title", "expected", "undo",
-        "basis", "what", "undo_last",
+        "basis", "what", "undo_last", "doc",
     }
 )  # fmt: skip
-CALLED = frozenset({*SAYS, "Step", "Engine", "Decision", "decide", "Move", "way_out", "Rule"})
-TABLES = {"_HEADINGS", "_WHY_STACK", "MEANING", "told", "SECTIONS"}
+CALLED = frozenset(
+    {*SAYS, "Step", "Engine", "Decision", "decide", "Move", "way_out", "Rule", "Config"}
+)
+TABLES = {
+    "_HEADINGS",
+    "_WHY_STACK",
+    "MEANING",
+    "told",
+    "SECTIONS",
+    "FOUND",
+    "STATE",
+    "SERVICES",
+    "NOT_READ",
+    "_LOST",
+}
 """Dictionaries and pairs of messages that are looked up and then told."""
 
 
@@ -96,20 +115,41 @@ def _template_said(source: str) -> Iterator[str]:
         yield from (caption, *heads, *facets)
 
 
+LOWER_CASE = frozenset(
+    {
+        "anti-DDoS", "cert-manager", "certbot", "cron", "ext-floating1", "kDrive", "lego", "n8n", "ntfy", "osquery", "ovh", "restic", "step-ca", "strongSwan", "the-bastion",
+        "tcp", "udp", "icmp", "vCPU", "vLLM", "vRack", "valkey", "postgresql", "mysql", "mariadb", "memcached", "essential", "business", "enterprise",
+    }
+)  # fmt: skip
+"""Names that do not start with a capital, and would be taken for words."""
+_WORD = re.compile(r"(?<![\w.:/@#\-])[a-z][\w\-/]*[a-z](?![\w.:@=\-/])|(?<=\d )[GMT]i?B\b")
+
+
+def prose(said: str) -> list[str]:
+    """Words in a text that are none of the known names: what a French reader should not find in English."""
+    return [word for word in _WORD.findall(said) if word not in LOWER_CASE]
+
+
 def extracted() -> set[str]:
     """Every message id that the code and the templates hold as text."""
     found: set[str] = set()
-    for folder in ("rules", "targets", "plan", "assess", "render"):
+    for folder in ("rules", "targets", "plan", "assess", "render", "suite", "verify"):
         for path in sorted((PACKAGE / folder).rglob("*.py")):
             found.update(_said(ast.parse(path.read_text())))
-    found.update(_said(ast.parse((PACKAGE / "translate.py").read_text())))
+    for name in ("translate.py", "preflight/letter.py"):
+        found.update(_said(ast.parse((PACKAGE / name).read_text())))
     for path in sorted((ROOT / "templates/plan").glob("*.j2")):
         found.update(_template_said(path.read_text()))
     from toolkit.clouds import services
     from toolkit.render.html import SECTIONS, _words
 
     found.update(name for _, name in SECTIONS)
-    found.update(held.work for held in services().values() if held.work)
+    versions = yaml.safe_load((PACKAGE / "suite/papers/versions.yaml").read_text())["versions"]
+    found.update(each["note"] for each in versions)
+    found.update((HANDS, NO_SIZE))
+    for held in services().values():
+        ways = {held.self_hosted, *(way.target for way in held.ways.values())}
+        found.update({held.work, *(way for way in ways if way in FRENCH or prose(way))})
     for way in WAYS:
         found |= {way, f"{way} (our judgement)"}
     _words(lambda message: found.add(message["msg"]) or "")
@@ -119,16 +159,24 @@ def extracted() -> set[str]:
 def words() -> set[str]:
     """Single words and short names that are told: roles, dispositions, severities, grounds for grouping."""
     from toolkit.config import ROLES
+    from toolkit.estate.model import GapReason
 
     return {
         *ROLES, "rehost", "replatform", "repurchase", "refactor", "retire", "retain", "absorbed", "blocker", "major", "minor",
-        "critical", "warning", "info", "no-rule", "error", "denied", ",", ".", ":", ";",
+        "critical", "warning", "info", *get_args(GapReason), ",", ".", ":", ";", ", ", "; ", " and ", "anyone", "operators", "read", "inferred",
+        "unverified",
     }  # fmt: skip
 
 
 def holes(message: str) -> list[str]:
-    """The names of a message's holes, each as often as it is filled."""
-    return sorted({name for _, name, _, _ in Formatter().parse(message) if name is not None})
+    """The names of a message's holes, each as often as it is filled; words that count along fill nothing."""
+    names = (name for _, name, _, _ in Formatter().parse(message) if name is not None)
+    return sorted(name for name in names if "|" not in name)
+
+
+def counted(message: str) -> set[str]:
+    """The holes along with which words of a message count."""
+    return set(re.findall(r"\{(\w+)\|", message))
 
 
 FRENCH = catalogue("fr")
@@ -156,7 +204,10 @@ def test_french_has_what_the_code_says() -> None:
 def test_placeholders_of_key_and_translation_agree() -> None:
     for known in (FRENCH, catalogue("en")):
         assert not {k: e for k, e in known.items() for said in forms(e) if holes(k) != holes(said)}
+        assert all(isinstance(e, str) or e.keys() == {"by", "one", "other"} for e in known.values())
         assert all(isinstance(e, str) or e["by"] in holes(key) for key, e in known.items())
+        assert all(counted(said) <= set(holes(key)) for key, e in known.items() for said in forms(e))  # fmt: skip
+        assert all(said.count("|") == 2 * len(re.findall(r"\{\w+\|[^{}|]*\|[^{}|]*\}", said)) for e in known.values() for said in forms(e))  # fmt: skip
 
 
 def test_what_counts_has_a_singular_in_both_languages() -> None:
@@ -168,6 +219,19 @@ def test_what_counts_has_a_singular_in_both_languages() -> None:
         "resources", "resource", "resources", "ressource", "ressource", "ressources",
     ]  # fmt: skip
     assert all(e["other"] == key for key, e in catalogue("en").items() if not isinstance(e, str))
+
+
+def test_words_count_along_with_each_hole() -> None:
+    message = text("{shards} shards, kept {hours} h, {consumers} registered consumers: a topic with as many partitions.", shards=1, hours=24, consumers=0)  # fmt: skip
+    assert tell(message).startswith("1 shard, kept 24 h, 0 registered consumers:")
+    assert tell(message, "fr").startswith("1 partition, conservation 24\u00a0h, 0 consommateur enregistré")  # fmt: skip
+    assert tell(text("{n} networks before and after", n="1"), "fr") == "1 réseau avant et après"
+
+
+def test_dates_are_written_out_where_a_hole_holds_one() -> None:
+    ended = text("{engine} {version} has had no community support since {date}: move to a current release on the way.", engine="mysql", version="2024-03-01", date="2025-11-01")  # fmt: skip
+    assert tell(ended, "fr").startswith("mysql 2024-03-01 n'a plus de support communautaire depuis le 1er\u00a0novembre 2025")  # fmt: skip
+    assert "since 2025-11-01:" in tell(ended)
 
 
 def test_the_catalogue_is_sorted_and_each_translation_says_something() -> None:
@@ -183,35 +247,46 @@ def test_french_typography() -> None:
         s
         for e in FRENCH.values()
         for s in forms(e)
-        if re.search(r" [:;?!»]|[\d}] (Gio|Go|Mio|Mo|min)\b", s)
+        if re.search(r" [:;?!»]|« |\w[;?!](?!\w)|[\d}] (Gio|Go|Mio|Mo|min)\b", s)
     ]
     assert not wrong
 
 
-def test_a_filled_message_in_a_message_is_told_too() -> None:
-    plan = {
-        "header": {"language": "fr"},
-        "items": [{"moves": [{"what": text("the objects of {name}", name="box").json()}]}],
-    }
-    t = teller(plan)
-    said = t(text("Copy {what} ({size})", what="the objects of box", size="1.0 GB").json())
-    assert said == "Copier les objets de box (1.0 GB)"
-
-
 def test_words_of_ours_that_fill_a_hole_are_told_and_names_are_not() -> None:
-    said = text("The tunnel's public ends ({ends}) change.", ends="not read").json()
-    assert tell(said, "fr") == "Les extrémités publiques du tunnel (non lus) changent."
-    assert tell(text("{name} allows everything.", name="database").json(), "fr").startswith("database ")  # fmt: skip
+    said = text(
+        "Copy {what} ({size})", size="1 GB", what=text("the objects of {name}", name="nothing")
+    )
+    assert tell(said.json(), "fr") == tell(said, "fr") == "Copier les objets de nothing (1 GB)"
+    assert tell(text("In front of {origins}.", origins=text("nothing")), "fr") == "Devant rien."
+    assert tell(text("In front of {origins}.", origins="nothing"), "fr") == "Devant nothing."
 
 
-def test_a_word_of_ours_is_really_one() -> None:
-    """A key marked with `…` fills a hole, so the code or the catalogue of services must hold it."""
-    code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    code += "\n".join(path.read_text() for path in (PACKAGE / "clouds").rglob("*") if path.suffix in (".json", ".toml", ".yaml"))  # fmt: skip
-    gone = [
-        key for key in FRENCH if key.startswith("…") and key[1:] not in code and key not in COMPUTED
+def test_parts_and_their_marks_are_told() -> None:
+    own = text("own rules for {services}", services="s3, sqs")
+    assert str(joined(["ReadOnly", own], "; ")) == "ReadOnly; own rules for s3, sqs"
+    assert tell(joined(["ReadOnly", own], "; "), "fr") == "ReadOnly\u00a0; règles propres pour s3, sqs"  # fmt: skip
+    assert tell(joined(["a", "b"], " and "), "fr") == "a et b"
+    assert (joined([]), joined(["a"], "; "), joined(["a", "b"])) == ("", "a", "a, b")
+
+
+def test_french_elides_before_a_vowel() -> None:
+    said = [
+        tell(text("DNS of {cloud}", cloud=c), "fr") for c in ("OVHcloud", "Cloud Temple", "a2-ram4")
     ]
-    assert not gone
+    assert said == ["Le DNS d'OVHcloud", "Le DNS de Cloud Temple", "Le DNS de a2-ram4"]
+
+
+def test_no_translation_outlives_its_message() -> None:
+    """What French says must still be in the code, the templates or the catalogue of services."""
+    code = {
+        node.value
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    gone = FRENCH.keys() - code - extracted() - words() - COMPUTED
+    assert not gone, "\n".join(sorted(gone))
+    assert catalogue("en").keys() <= FRENCH.keys()
 
 
 def test_numbers_have_the_marks_of_the_language() -> None:
@@ -220,6 +295,10 @@ def test_numbers_have_the_marks_of_the_language() -> None:
 
     assert decimal(1234.5, 1, t) == "1\u202f234,5"
     assert duration(150, t) == "2,5\u00a0h"
+    assert (duration(1440, t), duration(5040, t)) == ("24\u00a0h", "3,5 jours")
+    assert duration(2880 - 1, t) == "48\u00a0h"
+    assert tell(text("{n} days", n="1,5"), "fr") == "1,5 jour"
+    assert t("{gb} GB at {speed} MB/s", gb=21.5, speed=100.0) == "21,5\u00a0Go à 100\u00a0Mo/s"
 
 
 def test_another_language_does_not_make_a_plan_stale() -> None:

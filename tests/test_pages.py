@@ -17,6 +17,7 @@ from toolkit.messages import tell
 from toolkit.render.html import plan_html
 from toolkit.render.markdown import plan_markdown
 from toolkit.render.runbooks import runbooks
+from toolkit.render.summary import losses
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "<script>window.ran=1</script>\"'`</textarea><img src=x onerror=window.ran=2>{{7*7}}"
@@ -426,3 +427,15 @@ def test_a_plan_without_prices_says_unknown_and_each_price_cites_its_fact(
     bare["cost"] |= {"total_month": 0, "unpriced": 9}
     assert "None of 9 items has a price" in plan_markdown(bare).decode()
     assert "None of 9 items has a price" in plan_html(bare).decode()
+
+
+def _lost(name: str, address: str) -> dict[str, Any]:
+    reason = {"msg": "{address} stays with AWS.", "args": {"address": address}}
+    return {"subject": {"name": name}, "losses": [{"severity": "major", "reason": reason}]}
+
+
+def test_a_loss_names_only_what_its_sentence_is_about() -> None:
+    """The same words with another address are another thing's: they are told as alike, not as this one's."""
+    items = [_lost("nat-a", "192.0.2.1"), _lost("nat-b", "192.0.2.2"), _lost("nat-c", "192.0.2.1")]
+    (told,) = losses({"items": items})
+    assert (told["count"], told["names"], told["alike"]) == (3, ["nat-a", "nat-c"], ["nat-b"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -144,10 +144,16 @@ def moved(
 
 
 def answered(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The nodes with the addresses that the cloud picks for feet of routers: the last of a pool that are free."""
+    """The nodes with what only the cloud knows: a subnet's new range (here AWS's, its default) and gateway, and feet of routers, the last of a pool that are free."""
     subnets = {
         one["name"]: one["props"] for one in nodes if one["type"].endswith("networking.Subnet")
     }
+    for one in nodes:
+        for member in ("next_hop", "destination_cidr", "remote_ip_prefix"):
+            said = one["props"].get(member)
+            if isinstance(said, dict) and said["attr"] in ("cidr", "gateway_ip"):
+                net = ip_network(subnets[said["$ref"]]["cidr"])
+                one["props"][member] = str(net) if said["attr"] == "cidr" else str(net[1])
     hops = {
         one["props"]["next_hop"]["$ref"]
         for one in nodes
@@ -158,7 +164,8 @@ def answered(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for one in nodes:
         if one["name"] in hops:
             (fixed,) = one["props"]["fixed_ips"]
-            pools = subnets[fixed["subnet_id"]["$ref"]]["allocation_pools"]
+            home = subnets[fixed["subnet_id"]["$ref"]]
+            pools = home.get("allocation_pools") or [{"end": str(ip_network(home["cidr"])[-2])}]
             last = ip_address(pools[-1]["end"])
             while str(last) in taken:
                 last -= 1
@@ -379,11 +386,14 @@ def explicit(nodes: list[dict[str, Any]]) -> list[str]:
                 found.append(f"{node['name']}: keeps the default rules")
             if props["name"] == "default":
                 found.append(f"{node['name']}: the name of the project's own group")
-        if node["type"] == "openstack.networking.SecGroupRule" and 0 in {
-            props.get("port_range_min"),
-            props.get("port_range_max"),
-        }:
-            found.append(f"{node['name']}: a bound of 0 is never sent")
+        if node["type"] == "openstack.networking.SecGroupRule":
+            bounds = {props.get("port_range_min"), props.get("port_range_max")}
+            if str(props.get("protocol")) in {"icmp", "1", "ipv6-icmp", "icmpv6", "58"}:
+                bounds = {
+                    props.get("port_range_min")
+                }  # a code of 0 stands for any code: both bounds must be there
+            if 0 in bounds:
+                found.append(f"{node['name']}: a bound of 0 is never sent")
     return found
 
 
@@ -817,6 +827,25 @@ def test_who_passes_on_the_traffic_of_others_is_named_by_address() -> None:
     assert any("name the addresses" in each for each in m.losses("eni-web"))
     renumbered = moved(records, keep_addresses="renumber")
     assert any("admit those addresses too" in each for each in renumbered.losses("eni-web"))
+
+
+def test_rules_of_a_renumbered_network_name_its_new_ranges() -> None:
+    """At its default, AWS's own ranges, a renumbered network admits nothing that the kept one refuses."""
+    records = account()
+
+    def rules(m: Moved) -> dict[tuple[Any, ...], list[IPv4Network]]:
+        found: dict[tuple[Any, ...], list[IPv4Network]] = {}
+        for node in m.nodes:
+            held = node["props"]
+            if node["type"].endswith("SecGroupRule") and "remote_ip_prefix" in held and held["ethertype"] == "IPv4":  # fmt: skip
+                key = (held["security_group_id"]["$ref"], held["direction"], held.get("protocol"), held.get("port_range_min"), held.get("port_range_max"))  # fmt: skip
+                found.setdefault(key, []).append(IPv4Network(held["remote_ip_prefix"]))
+        return found
+
+    kept, new = rules(moved(records)), rules(moved(records, keep_addresses="renumber"))
+    assert kept
+    for key, nets in new.items():
+        assert all(any(net.subnet_of(wide) for wide in kept[key]) for net in nets), key
 
 
 @pytest.mark.parametrize("file", cases.all_cases(), ids=lambda p: f"{p.parent.name}/{p.stem}")

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support import cases
 from tests.support.pages import demo_plan
+from toolkit.outcomes import Task
 from toolkit.render.runbooks import runbooks
 from toolkit.render.summary import calendar
 
@@ -141,6 +143,188 @@ def test_a_queue_is_drained_and_a_table_read_again_in_the_window(steps: dict[str
     assert "dynamodb scan" in _one(steps, "last-copy-sales-database")["command"]
 
 
+# ------------------------------------------------------------------------------------- work by hand
+
+
+def test_every_step_says_what_is_seen_and_how_long_it_takes(steps: dict[str, Step]) -> None:
+    """A step without an estimate says why there is none; a title is a line, its details are a table."""
+    for id_, step in steps.items():
+        assert step["expected"], id_
+        assert step["undo"], id_
+        if step["minutes"] is None:
+            assert step["basis"], id_
+        title = _says(step["title"])
+        assert len(title) < 90, title
+        assert "Done, and written down" not in _says(step["expected"]), id_
+
+
+def test_every_task_of_every_rule_can_be_checked() -> None:
+    """Over all cases and clouds: a table instead of a long title, a reason where no minutes are told, commands that are bash."""
+    seen: set[str] = set()
+    for file in cases.all_cases():
+        case = cases.load(file)
+        for cloud in cases.clouds_of(case):
+            for told in cases.run(case, cloud)[0].values():
+                for task in told.tasks:
+                    seen.add(task.code)
+                    assert str(task.expected), task.code
+                    assert str(task.basis), task.code
+                    assert len(task.what if isinstance(task.what, str) else task.what.msg) < 75, (
+                        task.what
+                    )
+                    for command in (task.command, task.check, task.gives):
+                        _is_bash(command, task.code)
+    assert len(seen) > 40
+
+
+def test_no_work_is_told_twice(plan: dict[str, Any]) -> None:
+    told = [
+        json.dumps([s["title"], s["about"], s["settings"] if "settings" in s else s["command"]])
+        for s in plan["steps"]
+        if s["person"] and s["about"]
+    ]
+    assert len(told) == len(set(told))
+
+
+def test_a_task_without_minutes_or_sight_is_refused() -> None:
+    with pytest.raises(ValueError, match="need a reason"):
+        Task("x", "Do it", "Because.", expected="It is done.", minutes=None)
+    with pytest.raises(ValueError, match="nothing tells"):
+        Task("x", "Do it", "Because.", expected="", minutes=5)
+
+
+# ------------------------------------------------------------------------------------ configuration
+
+
+def test_a_server_is_built_after_its_image_is_known(steps: dict[str, Step]) -> None:
+    told = [
+        step
+        for id_, step in steps.items()
+        if "-configure-" in id_ and "image show" in step["command"]
+    ]
+    assert len(told) > 1
+    for step in told:
+        stack = step["title"]["args"]["name"]
+        built = _one(steps, f"build-{stack}")
+        assert step["id"] in built["needs"]
+        assert built["wave"] == step["wave"]
+        copies = [need for need in step["needs"] if re.search("-copy-.*-image$", need)]
+        assert copies
+        for name in re.findall(r"openstack image show (\S+) -f value -c id", step["command"]):
+            assert any(
+                f"openstack image create {name} " in steps[need]["command"] for need in copies
+            )
+
+
+def test_every_setting_without_default_is_set_before_its_stack(
+    plan: dict[str, Any], steps: dict[str, Step]
+) -> None:
+    def wanted(value: Any) -> set[str]:
+        if isinstance(value, dict):
+            if "$config" in value:
+                return {value["$config"]} if value.get("default") is None else set()
+            return set().union(*map(wanted, value.values())) if value else set()
+        return set().union(*map(wanted, value)) if isinstance(value, list) and value else set()
+
+    some = False
+    for stack in plan["stacks"]:
+        built = _one(steps, f"build-{stack['name']}")
+        for name in wanted(stack["resources"]):
+            some = True
+            found = [
+                steps[need] for need in built["needs"] if f"-configure-{stack['name']}" in need
+            ]
+            assert len(found) == 1, (stack["name"], name)
+            assert re.search(rf"config set (--secret )?{re.escape(name)} ", found[0]["command"])
+            assert f"config rm {name} --stack main" in found[0]["undo"]["args"]["command"]
+    assert some
+
+
+def test_an_id_that_is_not_there_sets_nothing(steps: dict[str, Step], tmp_path: Path) -> None:
+    """`openstack image show` of what was never copied prints nothing: the stack keeps asking for its id."""
+    step = next(
+        s for id_, s in steps.items() if "-configure-" in id_ and "image show" in s["command"]
+    )
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "openstack").write_text('#!/bin/bash\n[ -n "$IMAGE" ] && echo "$IMAGE"\n')
+    (tools / "pulumi").write_text(f'#!/bin/bash\necho "$@" >> {tmp_path}/said\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    for image, sets in (("", False), ("0f1b0202", True)):
+        env = {"PATH": f"{tools}:{os.environ['PATH']}", "IMAGE": image}
+        done = subprocess.run(
+            ["bash", "-c", step["command"]],
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+        assert (done.returncode == 0) == sets
+        assert ("config set" in (tmp_path / "said").read_text()) == sets
+
+
+def test_no_secret_is_in_a_list_of_processes(steps: dict[str, Step]) -> None:
+    told = [
+        step
+        for id_, step in steps.items()
+        if "-configure-" in id_ and "get-secret-value" in step["command"]
+    ]
+    assert told
+    for step in told:
+        assert step["role"] == "security"
+        assert 'printf %s "$VALUE" | pulumi' in step["command"]
+        assert not re.search(r'config set --secret \S+ "', step["command"])
+
+
+def test_a_volume_is_attached_to_one_server_at_a_time(steps: dict[str, Step]) -> None:
+    taken = {id_: step for id_, step in steps.items() if "-detach-" in id_}
+    assert len(taken) > 2
+    for id_, step in taken.items():
+        name = id_.split("-detach-", 1)[1]
+        assert _one(steps, f"attach-{name}")["id"] in _behind(steps, id_)
+        assert any("-last-copy-" in need for need in step["needs"])
+    for id_, step in steps.items():
+        if re.search(r"-build-.*-servers$", id_):
+            mine = [each for each, held in taken.items() if held["wave"] == step["wave"]]
+            assert set(mine) <= _behind(steps, id_)
+
+
+def test_what_is_retired_is_kept_before_it_is_deleted(
+    plan: dict[str, Any], steps: dict[str, Step]
+) -> None:
+    kept = {id_: step for id_, step in steps.items() if re.match(r"w\d+-keep-", id_)}
+    assert any("coldsnap" in step["command"] for step in kept.values())
+    for id_, step in kept.items():
+        assert id_ in _behind(steps, f"w{step['wave']:02}-retire")
+    volumes = {
+        "|".join(item["subject"][part] for part in ("type", "account", "region", "id"))
+        for item in plan["items"]
+        if item["disposition"] == "retire"
+        and item["subject"]["type"] in ("aws.ec2.volume", "aws.ec2.image")
+    }
+    assert volumes
+    decided = {
+        each["subject"]: each["chosen"]
+        for each in plan["decisions"]
+        if each["topic"] == "keep-copy"
+    }
+    assert volumes == {key for key in decided if not key.startswith("aws.ec2.snapshot|")}
+    about = {key for step in kept.values() for key in step["about"]}
+    assert {key for key, chosen in decided.items() if chosen != "none"} <= about
+
+
+def test_the_list_of_the_preparation_is_in_the_order_of_its_starts(plan: dict[str, Any]) -> None:
+    for wave in plan["waves"]:
+        days = [
+            s["lead_days"]
+            for s in plan["steps"]
+            if s["wave"] == wave["number"] and s["phase"] == "before"
+        ]
+        assert days == sorted(days, reverse=True)
+
+
 # --------------------------------------------------------------------------------------------- undo
 
 DESTROYS = re.compile(r"\b(purge|delete|drop|destroy|rm|empty)\b", re.IGNORECASE)
@@ -169,6 +353,16 @@ def test_two_volumes_never_share_a_device(steps: dict[str, Step]) -> None:
     devices = [hit[1] for id_, s in steps.items() if "-copy-" in id_ and "last-" not in id_ and (hit := found.search(s["command"]))]  # fmt: skip
     assert len(devices) > 2
     assert len(set(devices)) == len(devices)
+    assert {"DEVICE_SHOP_INVOICES_ROOT", "DEVICE_SHOP_INVOICES_DATA"} <= set(devices)
+
+
+def test_ids_of_steps_are_no_ids_of_aws(steps: dict[str, Step]) -> None:
+    """A plan of the same company, read anew from another account, is told and confirmed by the same ids."""
+    parts = [
+        part for id_ in steps for part in re.findall(r"(?:vol|snap|ami|eni|i)-[0-9a-f]{8,17}", id_)
+    ]
+    assert not parts
+    assert _one(steps, "keep-volume")["about"][0].startswith("aws.ec2.volume|")
 
 
 # ---------------------------------------------------------------------------------------------- DNS
@@ -267,13 +461,18 @@ def test_the_zone_is_delegated_after_the_last_switch(
     assert "shop.lumiere.example. A\n" in step["files"]["runbooks/dns/lumiere-example-names.txt"]
 
 
+def _is_bash(command: str, where: str) -> None:
+    if command:
+        done = subprocess.run(
+            ["bash", "-n", "-c", command], capture_output=True, timeout=20, check=False
+        )
+        assert done.returncode == 0, (where, done.stderr)
+
+
 def test_every_command_is_bash(steps: dict[str, Step]) -> None:
     for id_, step in steps.items():
         for command in (step["command"], step["check"], step.get("instead", {}).get("command", "")):
-            done = subprocess.run(
-                ["bash", "-n", "-c", command], capture_output=True, timeout=20, check=False
-            )
-            assert done.returncode == 0, (id_, done.stderr)
+            _is_bash(command, id_)
 
 
 # --------------------------------------------------------------------------------------- the runbook
@@ -291,3 +490,20 @@ def test_one_is_told_in_the_singular(plan: dict[str, Any]) -> None:
         for name, content in runbooks(told):
             if name.endswith(".md"):
                 assert not re.search(wrong, content.decode()), name
+
+
+def test_a_step_that_builds_a_stack_says_so_in_data(plan: dict[str, Any]) -> None:
+    """`apply` reads `run` and never a command; each stack is built by exactly one step."""
+    built = [step["run"]["stack"] for step in plan["steps"] if "run" in step]
+    assert sorted(built) == sorted(stack["name"] for stack in plan["stacks"])
+    assert all(("run" in step) == ("-build-" in step["id"]) for step in plan["steps"])
+    place = {name: n for n, name in enumerate(built)}
+    assert all(
+        place[need] < place[stack["name"]] for stack in plan["stacks"] for need in stack["needs"]
+    )
+
+
+def test_a_runbook_names_the_command_that_builds_a_stack(plan: dict[str, Any]) -> None:
+    said = b"".join(content for path, content in runbooks(plan) if path.endswith(".md")).decode()
+    for stack in plan["stacks"]:
+        assert f"`repatria apply {stack['name']}` runs it" in said

@@ -54,6 +54,9 @@ class Config:
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict)
     people: Mapping[str, Person] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    state_backend: str = ""
+    """Where Pulumi keeps state: `s3://...` or `file://...`; empty: in the workspace."""
+    state_passphrase_file: Path | None = None
 
     def place(self, account: str, region: str) -> Place:
         """Where an (account, region) goes: its own line, else its account's, else the target."""
@@ -64,10 +67,11 @@ class Config:
 
 
 _KEYS = {
-    "": {"schema", "source", "target", "people", "plan"},
+    "": {"schema", "source", "target", "people", "plan", "state"},
     "source": {"profiles", "role_arns", "org_role", "regions", "all_regions", "types"},
     "target": {"cloud", "cloud_file", "region", "project", "language", "map"},
     "plan": {"operator_cidrs", "office_cidrs"},
+    "state": {"backend", "passphrase_file"},
 }
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d|\*|global")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
@@ -132,6 +136,15 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Config:
             "Use the version of repatria that made this workspace.",
         )
     source, target, people, plan = table("source"), table("target"), table("people"), table("plan")
+    state = table("state")
+    backend = one(state, "backend", "state")
+    if backend and not re.match(r"(s3|file)://[^/?]*", backend):
+        faults.append(f"state.backend is {backend!r}; it starts with s3:// or file://")
+    if "@" in backend.partition("?")[0]:
+        faults.append(
+            "state.backend holds credentials; name a profile in it: s3://bucket?profile=..."
+        )
+    passphrase_file = one(state, "passphrase_file", "state")
     cloud = one(target, "cloud", "target")
     if cloud not in TARGETS:
         close = difflib.get_close_matches(cloud, TARGETS, n=1, cutoff=0.5)
@@ -208,6 +221,8 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Config:
             "region": one(target, "region", "target"),
             "project": one(target, "project", "target"),
         },
+        state_backend=backend,
+        state_passphrase_file=(folder / passphrase_file) if passphrase_file else None,
     )
     if faults:
         raise ConfigError(

@@ -34,3 +34,11 @@ class CatalogError(ToolkitError):
 
 class InternalError(ToolkitError):
     """A law of the house was broken (a sum that does not agree): exit code 70, please report."""
+
+
+class TargetError(ToolkitError):
+    """The target cloud does not do what is asked: credentials, region, quota, an API that fails."""
+
+
+class EngineError(ToolkitError):
+    """The Pulumi engine is missing, cannot open its state, or ended without an answer."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from toolkit.intents import Intent
@@ -36,19 +36,33 @@ class Text:
         """A plain string where there is nothing to fill."""
         if not self.args:
             return self.msg
-        return {"msg": self.msg, "args": {name: _held(each) for name, each in self.args.items()}}
+        return {"msg": self.msg, "args": {name: held(each) for name, each in self.args.items()}}
 
 
-def _held(value: Text | str | int | float) -> Any:
-    """A message without holes stays one, so that its words are not taken for a name."""
+def held(value: Text | str | int | float) -> Any:
+    """What fills a hole or a table: a message without holes stays one, so that its words are not taken for a name."""
     if not isinstance(value, Text):
         return value
-    return {"msg": value.msg, "args": {name: _held(each) for name, each in value.args.items()}}
+    return {"msg": value.msg, "args": {name: held(each) for name, each in value.args.items()}}
 
 
 def text(msg: str, **args: Text | str | int | float) -> Text:
     """`text("{n} ports", n=3)`: what is said, apart from what it is said about."""
     return Text(msg, args)
+
+
+def joined(parts: Iterable[Text | str], mark: str = ", ") -> Text | str:
+    """Names and words of ours side by side, each and the mark between them told in the reader's language.
+
+    Names alone with commas stay one plain string; nothing at all is "".
+    """
+    said = tuple(parts)
+    if len(said) < 2:
+        return said[0] if said else ""
+    if mark == ", " and all(isinstance(each, str) for each in said):
+        return mark.join(map(str, said))
+    holes = {f"part_{number}": each for number, each in enumerate(said, start=1)}
+    return Text("{mark}".join(f"{{{name}}}" for name in holes), {**holes, "mark": Text(mark)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +127,25 @@ class Move:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+MB_PER_SECOND = 100
+"""What copies are estimated with: 80 % of one line of 1 Gbit/s."""
+HANDS = "hands-on time, estimated"
+"""What minutes rest on where nothing better can be said: nobody has measured it, and waiting for others is the lead time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Work that only a person can do, or that must be ordered; becomes a step of the runbook.
 
-    `code` groups equal tasks. `lead_days` is how long before the wave it has to start.
+    `what` is a short imperative sentence; details are `settings` (name -> value, shown as a table:
+    a Text is words of ours, a plain string a name or a value of somebody's) or belong into `why`. `code` groups equal tasks. `lead_days` is how long before the wave it has
+    to start. `expected` is what can be seen when it is done, `check` the command that shows it,
+    `command` what does it where a command exists. `minutes` None reads 'unknown', and `basis` then
+    says why nothing sound can be said. `after_build` is work on what its subject's stack makes,
+    `in_window` what has to wait for the last copies. `gives` is the command that prints what the
+    stack's required setting gets: then it comes before that stack is built, in whichever wave.
+
+    Raises ValueError where minutes are unknown without a reason, or nothing can be observed.
     """
 
     code: str
@@ -125,7 +153,23 @@ class Task:
     why: Text | str
     lead_days: int = 0
     role: str = "operator"
-    check: Text | str = ""
+    _: KW_ONLY
+    expected: Text | str
+    minutes: float | None
+    basis: Text | str = HANDS
+    command: str = ""
+    check: str = ""
+    undo: Text | str = "None needed before the switch: the source runs on."
+    settings: tuple[tuple[Text | str, Text | str], ...] = ()
+    after_build: bool = False
+    in_window: bool = False
+    gives: str = ""
+
+    def __post_init__(self) -> None:
+        if not str(self.expected):
+            raise ValueError(f"{self.code}: nothing tells that it is done")
+        if self.minutes is None and (not str(self.basis) or self.basis == HANDS):
+            raise ValueError(f"{self.code}: unknown minutes need a reason")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from toolkit.outcomes import Text
 
 Tier = Literal["network", "data", "servers", "entry", "dns"]
 """Stacks are cut along these, in this order: a node refers only to its own tier or an earlier one.
@@ -33,7 +36,7 @@ class Config:
     name: str
     default: str | int | bool | None = None
     secret: bool = False
-    doc: str = ""
+    doc: Text | str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ class Detail:
     gets the list of answers whose `match` equals its id. `path` is the part of the response to keep ("" keeps
     all of it but ResponseMetadata). `absent` lists the error codes that mean "not there".
     `when` names a record member that must be truthy, or is asked about the record. `known` names a
-    member in which the list call may have given the answer already: it then moves to `into`, unasked.
+    member in which the list call may have given the answer already: it then moves to `into`, unasked. `every` names a list in the record (dotted): one call
+    per element, whose members go before the record's in `params`; `into` gets the list of answers.
     """
 
     operation: str
@@ -73,6 +74,7 @@ class Detail:
     known: str = ""
     service: str = ""
     constants: Mapping[str, Any] = field(default_factory=dict)
+    every: str = ""
 
     @property
     def each(self) -> bool:

@@ -388,19 +388,3 @@ def catalog_table(document: Mapping[str, Any]) -> str:
         ],
         ("fact", "value", "status", "seen", "source"),
     )
-
-
-def demo_table(document: Mapping[str, Any]) -> str:
-    """The plan's table, then where AWS was imitated, then the times."""
-    lines = [plan_table(document), ""]
-    lines.append(
-        f"AWS was imitated by moto {document['aws']['moto']}; from recorded shapes: {', '.join(document['aws']['recorded']) or 'nothing'}"
-    )
-    lines.append(
-        table(
-            [(stage, round(seconds, 1)) for stage, seconds in document["seconds"].items()],
-            ("stage", "seconds"),
-        )
-    )
-    lines.append(f"the plan: {document['folder']}/plan.html")
-    return "\n".join(lines)

@@ -65,8 +65,8 @@ def inputs(folder: Path, target: str = "") -> Inputs:
     return Inputs(
         config=config,
         cloud=cloud,
-        overrides=decisions.parse(_optional(folder / workspace.DECISIONS)),
-        names=names.parse(_optional(folder / workspace.NAMES)),
+        overrides=decisions.parse(workspace.read_optional(folder / workspace.DECISIONS)),
+        names=names.parse(workspace.read_optional(folder / workspace.NAMES)),
         measures=measures(folder / workspace.MEASURES),
     )
 
@@ -74,7 +74,7 @@ def inputs(folder: Path, target: str = "") -> Inputs:
 def measures(path: Path) -> dict[str, dict[str, float]]:
     """`measures.jsonl` -> key -> metric -> value; empty where it was never taken."""
     found: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(_optional(path).splitlines(), start=1):
+    for number, line in enumerate(workspace.read_optional(path).splitlines(), start=1):
         try:
             item = orjson.loads(line)
             if item.get("kind") != "header":
@@ -85,18 +85,6 @@ def measures(path: Path) -> dict[str, dict[str, float]]:
                 "Run `repatria discover --measures` again, or remove the file.",
             ) from error
     return found
-
-
-def _optional(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise FileError(
-            f"{path} cannot be read: {error.strerror or error}",
-            "Check the path and its permissions.",
-        ) from error
 
 
 @contextmanager
@@ -120,7 +108,8 @@ def plan(folder: Path, target: str = "") -> Plan:
     made = _make(folder, told)
     workspace.write(folder / workspace.NAMES, made.names.dump())
     workspace.write(
-        folder / workspace.DECISIONS, decisions.dump(made.decisions, told.overrides, made.subjects)
+        folder / workspace.DECISIONS,
+        decisions.dump(made.decisions, told.overrides, made.subjects, told.config.language),
     )
     workspace.write_pieces(
         folder / workspace.PLAN,
@@ -137,8 +126,15 @@ def dry(folder: Path, target: str = "") -> Plan:
 
 def _make(folder: Path, told: Inputs) -> Plan:
     with _uncollected():
-        estate = workspace.read_estate(folder / workspace.ESTATE)
-        return make(estate, told.config, told.cloud, told.names, told.overrides, told.measures)
+        # nobody else holds the estate, so that its memory is free once the plan is made
+        return make(
+            workspace.read_estate(folder / workspace.ESTATE),
+            told.config,
+            told.cloud,
+            told.names,
+            told.overrides,
+            told.measures,
+        )
 
 
 def read_fresh_plan(folder: Path) -> tuple[dict[str, Any], Inputs]:

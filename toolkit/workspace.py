@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from sys import intern
 from typing import IO, Any
 
 import orjson
 
+from toolkit import planfile
 from toolkit.errors import FileError, StaleError, ToolkitError
 from toolkit.estate.model import Estate, Gap, Resource
 
@@ -45,7 +47,7 @@ def pieces(value: Mapping[str, Any]) -> Iterator[bytes]:
     yield b"}" if value else b"{}"
 
 
-_PIECE = 2000
+_PIECE = 200
 """Elements of a list that are written together."""
 
 
@@ -88,6 +90,56 @@ def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Ite
         if temporary:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+def replaced(name: str) -> str:
+    """Whose temporary a file name is (`replacing` makes it, and only a kill leaves it), or nothing."""
+    found = _TEMPORARY.fullmatch(name)
+    return found[1] if found else ""
+
+
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
+
+
+def create(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet without a temporary, and without an fsync: half the cost of `replacing`.
+
+    For at most a `PAGE` of what can be written again: the kernel copies a page in one go, so that a
+    kill leaves the file whole, empty or missing, as a power cut does. Raises ToolkitError as
+    `replacing` does, and leaves nothing then.
+    """
+    try:
+        handle = _created(path)
+    except FileExistsError:  # a dangling link, or somebody was faster
+        with replacing(path, durable=False) as file:
+            file.write(data)
+        return
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            os.fchmod(handle, 0o644)
+            while data:
+                data = data[file.write(data) :]
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise write_error(path, error) from error
+
+
+PAGE = 4096
+"""Bytes that Linux and macOS write whole or not at all, the smallest page of both."""
+
+
+def _created(path: Path) -> int:
+    try:
+        return os.open(path, _NEW, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, _NEW, 0o644)
+
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 
 
 def write_error(path: Path, error: OSError) -> ToolkitError:
@@ -135,6 +187,19 @@ def read(path: Path, made_by: str) -> bytes:
         raise FileError(
             f"there is no {path.name} in {path.parent}", f"`{made_by}` writes it."
         ) from None
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be read: {error.strerror or error}",
+            "Check the path and its permissions.",
+        ) from error
+
+
+def read_optional(path: Path) -> bytes:
+    """A file's bytes; none where there is no file. Raises FileError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
     except OSError as error:
         raise FileError(
             f"{path} cannot be read: {error.strerror or error}",
@@ -198,6 +263,17 @@ def write_estate_pieces(
 _TEXTS = ("type", "id", "arn", "account", "region", "name")
 
 
+def _shared(value: Any, words: dict[str, str]) -> Any:
+    """The value itself, in which equal texts are one: ids, accounts, regions stand in many records, and take a third of the memory."""
+    if type(value) is str:
+        return words.setdefault(value, value)
+    held = value.items() if type(value) is dict else enumerate(value) if type(value) is list else ()  # fmt: skip
+    for place, each in held:
+        if type(each) in (str, dict, list):
+            value[place] = _shared(each, words)
+    return value
+
+
 def read_estate(path: Path) -> Estate:
     """`estate.jsonl` -> Estate.
 
@@ -226,14 +302,13 @@ def read_estate(path: Path) -> Estate:
     resources: list[Resource] = []
     gaps: list[Gap] = []
     seen: set[str] = set()
-    for number, line in enumerate(body.splitlines(), start=2):
+    words: dict[str, str] = {}
+    for number, line in enumerate(io.BytesIO(body), start=2):  # not all lines at once
         try:
-            item = orjson.loads(line)
+            item = _shared(orjson.loads(line), words)
             if item["kind"] == "resource":
-                # the same few words on every line are kept once
                 resource = Resource(
-                    intern(item["type"]), item["id"], item["arn"], intern(item["account"]), intern(item["region"]),
-                    item["name"], item["tags"], item["record"],
+                    item["type"], item["id"], item["arn"], item["account"], item["region"], item["name"], item["tags"], item["record"],
                 )  # fmt: skip
                 if not all(isinstance(item[n], str) for n in _TEXTS) or not (
                     isinstance(resource.tags, dict) and isinstance(resource.record, dict)
@@ -273,7 +348,7 @@ def read_plan(path: Path) -> dict[str, Any]:
     hint = "Run `repatria plan` again; choices belong in decisions.yaml, not in this file."
     data = read(path, "repatria plan")
     try:
-        plan = orjson.loads(data)
+        plan = planfile.loads(data)
     except orjson.JSONDecodeError as error:
         raise FileError(f"{path} is no JSON: {error}", hint) from None
     if not isinstance(plan, dict) or plan.get("kind") != "plan":
@@ -286,7 +361,7 @@ def read_plan(path: Path) -> dict[str, Any]:
     head = plan.get("header")
     if not isinstance(head, dict) or not isinstance(head.get("made_from"), dict):
         raise FileError(f"{path} has no header that says what it was made from", hint)
-    if head.get("body") != plan_digest(plan):
+    if not planfile.holds(data, head) and head.get("body") != plan_digest(plan):
         raise FileError(f"{path} was edited by hand (its digest does not agree)", hint)
     return plan
 

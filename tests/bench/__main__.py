@@ -9,16 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bench import discover, plan, start
+from tests.bench import discover, engine, plan, start
 from tests.bench.part import Figure, table
 
-PARTS = ("discover", "plan", "start")
+PARTS = ("discover", "plan", "start", "engine")
 
 
 def run(part: str, folder: Path) -> tuple[list[Figure], dict[str, Any]]:
     """The figures of a part, and what they were made from."""
     if part == "start":
         return start.measure()
+    if part == "engine":
+        return engine.measure(folder)
     return (discover if part == "discover" else plan).measure(folder)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from toolkit.clouds import load as load_cloud
 from toolkit.estate.model import Estate, Resource
-from toolkit.outcomes import Text
+from toolkit.outcomes import Task, Text
 from toolkit.program import Config, Lookup, Node, Out, Render
 from toolkit.rules import load as load_rules
 from toolkit.targets import realise
@@ -71,7 +71,7 @@ def shown(value: Any) -> Any:
                 "$config": value.name,
                 "default": value.default,
                 "secret": value.secret,
-                "doc": value.doc,
+                "doc": str(value.doc),
             }
         case Lookup():
             return {
@@ -125,9 +125,7 @@ def said_shown(translation: Translation) -> dict[str, Any]:
             for x in translation.moves
         ]
     if translation.tasks:
-        out["tasks"] = [
-            f"{x.code} ({x.lead_days} d, {x.role}): {x.what} {x.why}" for x in translation.tasks
-        ]
+        out["tasks"] = [_task_shown(each) for each in translation.tasks]
     if (said := translation.disposition) is not None:
         out["disposition"] = (
             f"{said.kind}: {said.reason}"
@@ -139,6 +137,21 @@ def said_shown(translation: Translation) -> dict[str, Any]:
     if attachments:
         out["attachments"] = {each.path: each.content for each in attachments}
     return out
+
+
+def _task_shown(task: Task) -> dict[str, Any]:
+    """A task as a reviewer reads it; what is empty is left out."""
+    shown: dict[str, Any] = {
+        "task": f"{task.code} ({task.lead_days} d, {task.role}): {task.what} {task.why}",
+        "settings": {str(name): str(value) for name, value in task.settings},
+        "command": task.command,
+        "expected": str(task.expected),
+        "check": task.check,
+        "undo": str(task.undo),
+        "takes": f"{'unknown' if task.minutes is None else f'{task.minutes:g} min'}: {task.basis}",
+        "order": "after its stack is built" if task.after_build else "",
+    }
+    return {name: value for name, value in shown.items() if value}
 
 
 def outcome(case: Mapping[str, Any], cloud: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit import workspace
 from toolkit.demo import embedded_aws, fill
-from toolkit.demo.run import _environment
+from toolkit.demo.environment import environment
 from toolkit.discover import Request, discover
 from toolkit.init import init
 from toolkit.progress import Progress
@@ -22,7 +22,7 @@ class Demo:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.progress = Progress()
-        with embedded_aws() as aws, _environment(aws.environment):
+        with embedded_aws() as aws, environment(aws.environment):
             self.company = fill(aws.endpoint_url)
             first = root / TARGETS[0]
             init(first, target=TARGETS[0], project="p")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.demo import embedded_aws, fill
-from toolkit.demo.run import _environment
+from toolkit.demo.environment import environment
 from toolkit.discover import Request, discover
 from toolkit.init import init
 from toolkit.progress import Progress
@@ -18,7 +18,7 @@ from toolkit.stage import plan
 @cache
 def demo_plan() -> dict[str, Any]:
     """Its plan.json, with people named, for one target."""
-    with tempfile.TemporaryDirectory() as folder, embedded_aws() as aws, _environment(aws.environment):  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, embedded_aws() as aws, environment(aws.environment):  # fmt: skip
         root = Path(folder)
         company = fill(aws.endpoint_url)
         init(root, target="ovhcloud", project="p")

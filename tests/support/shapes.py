@@ -53,6 +53,9 @@ def record_members(fetch: Fetch) -> dict[str, botocore.model.Shape]:
     )
     for detail in fetch.details:
         part = detail_shape(fetch, detail)
+        if detail.every:
+            held = {"type": "list", "member": {"shape": part.name}}
+            part = botocore.model.ListShape(f"{part.name}s", held, part._shape_resolver)
         if detail.into:
             members[detail.into] = part
         else:

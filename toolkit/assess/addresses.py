@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Finding, text
+from toolkit.rules._paths import cidrs_of, network_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Estate, Resource
@@ -23,13 +23,9 @@ def addresses(
         where = place(vpc)
         if where is None:
             continue
-        held = vpc.record.get("CidrBlockAssociationSet") or [vpc.record]
-        for each in held:
-            try:
-                net = ipaddress.IPv4Network(str(each.get("CidrBlock")), strict=False)
-            except ValueError:
-                continue
-            together.setdefault(where, []).append((int(net[0]), -int(net[-1]), str(net), vpc))
+        for net in map(network_of, cidrs_of(vpc.record)):
+            if net is not None and net.version == 4:
+                together.setdefault(where, []).append((int(net[0]), -int(net[-1]), str(net), vpc))
     found: dict[str, list[tuple[str, Resource]]] = {}
     for ranges in together.values():
         for outer, inner in _nested(sorted(ranges, key=lambda r: (r[0], r[1], r[3].key))):
@@ -47,7 +43,7 @@ def addresses(
                     "{name} overlaps with {others}{more} in the same project: they run side by side, but no route or link can join them until one is renumbered.",
                     name=estate.by_key[key].name,
                     others=", ".join(names[:3]),
-                    more=f" and {len(names) - 3} more" if len(names) > 3 else "",
+                    more=text(" and {n} more", n=len(names) - 3) if len(names) > 3 else "",
                 ),
             ),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from toolkit.outcomes import Finding, text
+from toolkit.outcomes import Finding, joined, text
 from toolkit.plan.applications import SHARED
 from toolkit.plan.waves import dependencies as needs_of
 
@@ -48,7 +48,7 @@ def dependencies(
                 "warning",
                 text(
                     "{names} need each other: they cut over together, or one call is cut first.",
-                    names=" and ".join(part),
+                    names=joined(part, " and "),
                 ),
                 evidence[:6],
             ),

@@ -27,6 +27,8 @@ class Aws:
 def embedded_aws() -> Iterator[Aws]:
     """Start an empty AWS; it ends with the block."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    # certificates that nobody validated stay so, however long the reading takes
+    os.environ["MOTO_ACM_VALIDATION_WAIT"] = "86400"
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 

@@ -1,4 +1,4 @@
-"""Answers in the shape of AWS's own for services that moto lacks: WorkMail and Resource Explorer."""
+"""Answers in the shape of AWS's own for what moto lacks: WorkMail, Resource Explorer, and what a backup plan selects."""
 
 from __future__ import annotations
 
@@ -61,6 +61,12 @@ def with_recorded(inner: Wsgi, owner: str = "") -> Wsgi:
         parts = environ.get("HTTP_AUTHORIZATION", "").split("Credential=", 1)[-1].split("/")
         service, region = (parts[3], parts[2]) if len(parts) > 3 else ("", "")
         mine = parts[0] == owner or not owner
+        if service == "backup" and environ.get("PATH_INFO", "").rstrip("/").endswith("/selections"):
+            body = json.dumps({"BackupSelectionsList": []}).encode()
+            start_response(
+                "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+            )
+            return [body]
         if service in SERVICES:
             target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1] or environ.get(
                 "PATH_INFO", ""

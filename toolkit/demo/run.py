@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from toolkit.demo import embedded_aws, fill
+from toolkit.demo.environment import environment
 from toolkit.discover import Request, discover
 from toolkit.errors import ConfigError
 from toolkit.init import init
+from toolkit.journal import JOURNAL
 from toolkit.progress import Progress
 from toolkit.show import plan_summary
 from toolkit.stage import plan, render
@@ -21,7 +22,29 @@ from toolkit.workspace import CONFIG, write
 
 
 def run(
-    folder: Path, target: str, *, say: Callable[[str], None], progress: Progress
+    folder: Path, target: str, *, onto: str = "", say: Callable[[str], None], progress: Progress
+) -> dict[str, Any]:
+    """The company's way out planned in `folder`; with `onto` also built, on the lab.
+
+    A demo that was begun to be built is continued. Raises ToolkitError.
+    """
+    begun = (folder / JOURNAL).exists()
+    answer: dict[str, Any] = (
+        {"folder": str(folder)} if onto and begun else _planned(folder, target, say, progress)
+    )
+    if onto:
+        from toolkit.apply.watch import watch
+        from toolkit.demo.rehearsal import rehearse
+        from toolkit.lab.folder import DEFAULT
+
+        lab = Path(os.environ.get("REPATRIA_LAB") or DEFAULT)
+        with watch() as seen:
+            answer["rehearsal"] = rehearse(folder, lab, say=seen.note, event=seen.event)
+    return answer
+
+
+def _planned(
+    folder: Path, target: str, say: Callable[[str], None], progress: Progress
 ) -> dict[str, Any]:
     """Fill an embedded AWS, then init, discover, plan and render into `folder`.
 
@@ -33,6 +56,11 @@ def run(
             f"{folder} is not empty and no workspace",
             "Name an empty folder: `repatria demo out/demo`.",
         )
+    if (folder / JOURNAL).exists():
+        raise ConfigError(
+            f"the demo in {folder} was applied already: filling AWS anew would make another company of it",
+            f"`repatria demo {folder} --apply lab` continues it, `repatria destroy -C {folder} --including-data` unmakes it; or name another folder.",
+        )
     seconds: dict[str, float] = {}
 
     def timed(stage: str, since: float) -> float:
@@ -42,7 +70,7 @@ def run(
 
     clock = time.monotonic()
     say("starting an embedded AWS (moto) on 127.0.0.1 and filling it with a company")
-    with embedded_aws() as aws, _environment(aws.environment):
+    with embedded_aws() as aws, environment(aws.environment):
         company = fill(aws.endpoint_url)
         clock = timed("fill", clock)
         if not (folder / CONFIG).exists():
@@ -75,18 +103,3 @@ def _filled_in(text: str, company: Any) -> str:
             f'[people.{role}]\nname = "{name}"\ncontact = "{contact}"',
         )
     return text
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """The embedded AWS's endpoint and throw-away credentials, for this block only."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

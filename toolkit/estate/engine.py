@@ -342,12 +342,26 @@ class Reader:
                 return
         elif detail.when and not dig(record, detail.when):
             return
-        params = dict(detail.constants)
-        for name, path in detail.params.items():
-            value = dig(parent, path[1:]) if path.startswith("^") else dig(record, path)
-            if value is None:
-                return
-            params[name] = value
+        if detail.every:
+            for element in dig(record, detail.every) or []:
+                if (params := _params(detail, {**record, **element}, parent)) is not None:
+                    answer = self._answer(rule, detail, params)
+                    if answer not in (None, [], {}):
+                        record.setdefault(detail.into, []).append(answer)
+            return
+        params = _params(detail, record, parent)
+        if params is None:
+            return
+        answer = self._answer(rule, detail, params)
+        if answer in (None, [], {}):
+            return
+        if detail.into:
+            record[detail.into] = answer
+        elif isinstance(answer, dict):
+            record.update(answer)
+
+    def _answer(self, rule: Rule, detail: Detail, params: Mapping[str, Any]) -> Any:
+        """What one call answers, or None where it failed; that is a gap then."""
         service = detail.service or rule.fetch.service
         try:
             many = detail.path.endswith("[]")
@@ -363,14 +377,8 @@ class Reader:
                     break
         except Exception as error:  # noqa: BLE001 - an answer that cannot be read must not lose the rest
             self._fail(rule, service, detail.operation, error, detail.absent)
-            return
-        answer: Any = held if many else (held[0] if held else None)
-        if answer in (None, [], {}):
-            return
-        if detail.into:
-            record[detail.into] = answer
-        elif isinstance(answer, dict):
-            record.update(answer)
+            return None
+        return held if many else (held[0] if held else None)
 
     def _matched(
         self,
@@ -483,6 +491,19 @@ def _parents_first(rules: Sequence[Rule]) -> list[Rule]:
         done += ready
         waiting = [r for r in waiting if r not in ready]
     return done
+
+
+def _params(
+    detail: Detail, record: Mapping[str, Any], parent: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """What a call is asked with, or None where the record lacks a part of it."""
+    params = dict(detail.constants)
+    for name, path in detail.params.items():
+        value = dig(parent, path[1:]) if path.startswith("^") else dig(record, path)
+        if value is None:
+            return None
+        params[name] = value
+    return params
 
 
 def _batches(

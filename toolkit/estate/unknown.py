@@ -88,7 +88,7 @@ def unknown(looks: Iterable[Seen], read: set[str], types: Collection[str]) -> It
                 account,
                 region,
                 "no-rule",
-                f"{kind}: {count} seen, no rule of this version reads them",
+                f"{count} × {kind}",
                 count,
             )
 

@@ -14,7 +14,7 @@ from toolkit.program import Out
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
-    from toolkit.plan.steps import Material
+    from toolkit.plan.step import Material
     from toolkit.plan.waves import Wave
 
 FOLDER = "runbooks/dns"

@@ -73,14 +73,11 @@ def group(estate: Estate, graph: Graph) -> Applications:
     for key, vpc in vpc_of.items():
         if key not in of and vpc in of:
             put(key, of[vpc], "in the VPC")
-    prefixes = sorted(
-        {name for name in of.values() if name != SHARED}, key=lambda name: (-len(name), name)
-    )
+    known = set(of.values()) - {SHARED}
     for resource in estate:
         if resource.key not in of:
-            words = slug(resource.name).split("-")
-            match = next((name for name in prefixes if name in words), None)
-            if match:
+            called = known.intersection(slug(resource.name).split("-"))
+            if match := min(called, key=lambda name: (-len(name), name), default=""):
                 put(resource.key, match, "its name")
     spread(estate, graph, of, why)
     for resource in estate:

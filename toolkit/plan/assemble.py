@@ -334,7 +334,7 @@ def encode(value: Any, placed: Mapping[tuple[str, str], Placed]) -> Any:
         case Out():
             return {"$ref": placed[value.origin, value.role].name, "attr": value.attr}
         case Config():
-            out: dict[str, Any] = {"$config": value.name, "doc": value.doc}
+            out: dict[str, Any] = {"$config": value.name, "doc": str(value.doc)}
             if value.default is not None:
                 out["default"] = value.default
             if value.secret:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import yaml
 
 from toolkit.errors import FileError
-from toolkit.outcomes import Decision
+from toolkit.messages import LANGUAGES, tell
+from toolkit.outcomes import Decision, Text, text
 from toolkit.translate import Override
 
 SCHEMA = 1
+HEAD = (
+    text("Choices that the plan made for you. To overrule one, write the option after `choose:`, who decided after `by:` and the reason after `because:`, then run `repatria plan`."),
+    text('"<topic>:*" as a key (for instance "boot:*") decides every choice of that topic.'),
+)  # fmt: skip
 _HINT = "Under a decision, write `choose:`, `by:` and `because:`; leave the rest. `repatria plan` writes the file anew."
 
 
@@ -20,13 +26,13 @@ def parse(data: bytes) -> dict[str, Override]:
 
     Raises FileError: no YAML, a newer schema, or a choice that is no text.
     """
-    text = data.decode("utf-8", "replace")
+    content = data.decode("utf-8", "replace")
     if (
-        text.startswith("# Choices")
-        and '    choose: ""\n' in text
+        content.startswith(tuple(_head(language)[0] for language in LANGUAGES))
+        and '    choose: ""\n' in content
         and not any(
             line.startswith("    choose: ") and line != '    choose: ""'
-            for line in text.splitlines()
+            for line in content.splitlines()
         )
     ):
         return {}
@@ -62,16 +68,16 @@ def parse(data: bytes) -> dict[str, Override]:
 def dump(
     decisions: Mapping[str, Decision],
     overrides: Mapping[str, Override],
-    subjects: Mapping[str, str],
+    subjects: Mapping[str, Text],
+    language: str = "en",
 ) -> bytes:
     """The file, sorted by decision; overrides that no decision takes up stay, marked as unfit.
 
-    `subjects` names each subject for people (key -> "web-1 (aws.ec2.instance, eu-west-1)").
+    `subjects` names each subject for people (key -> "web-1 (aws.ec2.instance, eu-west-1)"). The
+    language changes the prose alone: keys, options and choices stay.
     """
     lines = [
-        "# Choices that the plan made for you. To overrule one, write the option after `choose:`,",
-        "# who decided after `by:` and the reason after `because:`, then run `repatria plan`.",
-        '# "<topic>:*" as a key (for instance "boot:*") decides every choice of that topic.',
+        *_head(language),
         f"schema: {SCHEMA}",
         "decisions:",
     ]
@@ -82,23 +88,26 @@ def dump(
         decision, override = decisions.get(id_), overrides.get(id_)
         lines.append(f"  {json.dumps(id_, ensure_ascii=False)}:")
         if decision is not None:
-            lines.append(f"    about: {_quoted(subjects.get(decision.subject, decision.subject))}")
-            lines.append(f"    question: {_quoted(str(decision.question))}")
+            lines.append(
+                f"    about: {_told(subjects.get(decision.subject, decision.subject), language)}"
+            )
+            lines.append(f"    question: {_told(decision.question, language)}")
             lines.append("    options:")
             for option in decision.options:
-                says = f"{option.label}" + (
-                    f" {option.consequence}" if str(option.consequence) else ""
-                )
-                lines.append(f"      {json.dumps(option.id)}: {_quoted(says)}")
+                label = tell(option.label, language)
+                if option.consequence:
+                    stop = "" if label.endswith((".", "?", "!")) else "."
+                    label = f"{label}{stop} {tell(option.consequence, language)}"
+                lines.append(f"      {json.dumps(option.id)}: {_quoted(label)}")
             if decision.chosen_by == "default":
                 lines.append(f"    default: {json.dumps(decision.chosen)}")
-            lines.append(f"    why: {_quoted(str(decision.why))}")
+            lines.append(f"    why: {_told(decision.why, language)}")
             if override is not None and override.choose not in {o.id for o in decision.options}:
-                lines.append('    unfit: "This option is not offered any more; the default holds."')
+                gone = text("This option is not offered any more; the default holds.")
+                lines.append(f"    unfit: {_told(gone, language)}")
         elif id_ not in known:
-            lines.append(
-                '    unfit: "The plan asks this no more; remove the entry or keep it for later."'
-            )
+            gone = text("The plan asks this no more; remove the entry or keep it for later.")
+            lines.append(f"    unfit: {_told(gone, language)}")
         lines.append(f"    choose: {json.dumps(override.choose if override else '')}")
         if override is not None:
             lines.append(f"    by: {_quoted(override.by)}")
@@ -121,5 +130,20 @@ def _ids(decision: Decision) -> Iterable[str]:
     return {option.id for option in decision.options}
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _head(language: str) -> list[str]:
+    """The lines of comment at the top."""
+    return [
+        line
+        for each in HEAD
+        for line in textwrap.wrap(
+            tell(each, language), 96, initial_indent="# ", subsequent_indent="# "
+        )
+    ]
+
+
+def _told(message: Text | str, language: str) -> str:
+    return _quoted(tell(message, language))
+
+
+def _quoted(said: str) -> str:
+    return json.dumps(said, ensure_ascii=False)

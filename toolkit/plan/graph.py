@@ -133,24 +133,26 @@ def free(field: str) -> bool:
     return any(part.startswith(_FREE) for part in field.split("."))
 
 
-def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def strings(value: Any, path: str = "") -> list[tuple[str, str]]:
     """Every string of a record with its dotted path; user data is read as the text that it encodes."""
+    found: list[tuple[str, str]] = []
+    _strings(value, path, found)
+    return found
+
+
+def _strings(value: Any, path: str, found: list[tuple[str, str]]) -> None:
     if isinstance(value, str):
         if value:
-            yield (
-                path,
-                decoded(value)
-                if path.endswith("UserData") or path.endswith("UserData.Value")
-                else value,
-            )
+            encoded = path.endswith(("UserData", "UserData.Value"))
+            found.append((path, decoded(value) if encoded else value))
     elif isinstance(value, dict):
         for name, held in value.items():
             if isinstance(held, (str, dict, list)):
-                yield from strings(held, f"{path}.{name}" if path else str(name))
+                _strings(held, f"{path}.{name}" if path else str(name), found)
     elif isinstance(value, list):
         for held in value:
             if isinstance(held, (str, dict, list)):
-                yield from strings(held, path)
+                _strings(held, path, found)
 
 
 def decoded(text: str) -> str:

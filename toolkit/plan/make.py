@@ -11,7 +11,7 @@ from toolkit import __version__
 from toolkit.assess import assess
 from toolkit.assess.addresses import addresses
 from toolkit.errors import InternalError
-from toolkit.outcomes import Decision, Disposition, Loss, Text
+from toolkit.outcomes import Decision, Disposition, Loss, Text, text
 from toolkit.plan.applications import Applications, group
 from toolkit.plan.assemble import (
     Labels,
@@ -29,7 +29,8 @@ from toolkit.plan.mark import mark
 from toolkit.plan.names import Names, holds_raw_id
 from toolkit.plan.quotas import sum_up
 from toolkit.plan.rewire import rewire
-from toolkit.plan.steps import Material, steps
+from toolkit.plan.step import Material
+from toolkit.plan.steps import steps
 from toolkit.plan.waves import schedule
 from toolkit.rules import load as load_rules
 from toolkit.targets import realise
@@ -49,7 +50,7 @@ class Plan:
     document: dict[str, Any]
     names: Names
     decisions: Mapping[str, Decision]
-    subjects: Mapping[str, str]
+    subjects: Mapping[str, Text]
 
 
 def make(
@@ -123,8 +124,6 @@ def make(
         "rewire": wiring,
         "steps": [step.json() for step in steps(material)],
     }
-    # the plan says it all now; of 100,000 resources these would be held twice over
-    del material, said, graph, stacks, placed, nodes, wiring
     document["totals"] = totals(document, len(estate))
     document["header"]["made_from"] = {
         "estate": str(estate.header.get("body", "")),
@@ -132,8 +131,12 @@ def make(
         "catalogue": cloud.digest,
         "config": digest_of_config(config),
     }
+    decisions = ctx.decisions
+    subjects = _subjects(estate, decisions.values())
+    # the plan says it all now; of 100,000 resources these would be held twice over
+    del material, said, graph, stacks, placed, nodes, wiring, waves, ctx, estate
     document["header"]["body"] = plan_digest(document)
-    return Plan(document, names, ctx.decisions, _subjects(estate, ctx.decisions.values()))
+    return Plan(document, names, decisions, subjects)
 
 
 def digest_of_overrides(overrides: Mapping[str, Override]) -> str:
@@ -393,11 +396,15 @@ def _without_kind(line: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key != "kind"}
 
 
-def _subjects(estate: Estate, decisions: Iterable[Decision]) -> dict[str, str]:
-    subjects: dict[str, str] = {}
+def _subjects(estate: Estate, decisions: Iterable[Decision]) -> dict[str, Text]:
+    subjects: dict[str, Text] = {}
     for decision in decisions:
         if (resource := estate.by_key.get(decision.subject)) is not None:
-            subjects[decision.subject] = (
-                f"{resource.name} ({resource.type}, {resource.region}, account {resource.account})"
+            subjects[decision.subject] = text(
+                "{name} ({type}, {region}, account {account})",
+                name=resource.name,
+                type=resource.type,
+                region=resource.region,
+                account=resource.account,
             )
     return subjects

@@ -81,8 +81,35 @@ def variable(prefix: str, name: str) -> str:
     return f"{prefix}_{slug(name).replace('-', '_').upper()}"
 
 
-def commands(move: Move, source: Resource, target: str, *, last: bool = False) -> Engine:
+def root_volume(target: str) -> str:
+    """The name of the volume that a server's root disk is moved to."""
+    return f"{target}-root"
+
+
+def device(disk: str) -> str:
+    """The shell variable that names a new volume's device; `disk` is a name that no other volume has."""
+    return variable("DEVICE", disk)
+
+
+def is_root(resource: Resource, move: Move) -> bool:
+    """A root disk is moved with its server: no stack makes the volume that it goes to."""
+    return resource.type == "aws.ec2.instance" and move.mover == "volume" and "volume" in move.facts
+
+
+def secret_value(source: Resource) -> str:
+    """The command that prints a secret's value, for a pipe and nothing else."""
+    region, id_ = shlex.quote(source.region), shlex.quote(source.id)
+    if source.type.startswith("aws.secretsmanager"):
+        return f"aws secretsmanager get-secret-value --region {region} --secret-id {id_} --query SecretString --output text"
+    return f"aws ssm get-parameter --region {region} --name {id_} --with-decryption --query Parameter.Value --output text"
+
+
+def commands(
+    move: Move, source: Resource, target: str, *, disk: str = "", last: bool = False
+) -> Engine:
     """The commands for a move into `target` (the name at the target); `last` for the pass in the window.
+
+    `disk` is what a volume's device and file are called by, the name at the target where it is left out.
 
     They use what the operator has configured once: rclone remotes `aws` and `target`, libpq services
     and MySQL option files called after the database, `$EXPORT_BUCKET` (a bucket for exports), and
@@ -104,17 +131,16 @@ def commands(move: Move, source: Resource, target: str, *, last: bool = False) -
             )  # fmt: skip
         case "volume":
             volume = shlex.quote(move.facts.get("volume", source.id))
-            # two volumes of one name must not end in the same file or on the same device
-            own = f"{target}-{source.id[-4:]}"
-            device, image = variable("DEVICE", own), f"{slug(own)}.img"
+            disk = disk or target
+            named, image = device(disk), f"{slug(disk)}.img"
             return Engine(
                 why="On a server at the target that has the new volume attached: a snapshot does not change while it is read. Every pass copies all blocks.",
-                copy=f': "${{{device}:?}}" && SNAPSHOT=$(aws ec2 create-snapshot --region {region} --volume-id {volume} --description {shlex.quote(f"repatria {source.name}")} --query SnapshotId --output text) && '
+                copy=f': "${{{named}:?}}" && SNAPSHOT=$(aws ec2 create-snapshot --region {region} --volume-id {volume} --description {shlex.quote(f"repatria {source.name}")} --query SnapshotId --output text) && '
                 f'aws ec2 wait snapshot-completed --region {region} --snapshot-ids "$SNAPSHOT" && '
                 f'AWS_REGION={region} coldsnap download --force "$SNAPSHOT" {image} && '
-                f'sudo dd if={image} of="${device}" bs=4M conv=fsync status=progress',
+                f'sudo dd if={image} of="${named}" bs=4M conv=fsync status=progress',
                 expected="dd reports as many bytes as the volume has.",
-                check=f'sudo cmp -n "$(stat -c %s {image})" {image} "${device}"',
+                check=f'sudo cmp -n "$(stat -c %s {image})" {image} "${named}"',
                 undo="The source volume is untouched; delete the snapshot, and copy again before anything mounts the target volume.",
                 undo_last="The source volume is untouched; delete the snapshot. What the target volume held before is overwritten: copy again before anything mounts it.",
                 window="whole",
@@ -155,11 +181,7 @@ def commands(move: Move, source: Resource, target: str, *, last: bool = False) -
         case "secrets":
             return Engine(
                 why="A person with the right to read it carries the value from vault to vault; it is in no file and no log.",
-                copy=f"aws secretsmanager get-secret-value --region {region} --secret-id {plain} --query SecretString --output text | "
-                f"openstack secret store --name {to} --file /dev/stdin"
-                if source.type.startswith("aws.secretsmanager") else
-                f"aws ssm get-parameter --region {region} --name {plain} --with-decryption --query Parameter.Value --output text | "
-                f"openstack secret store --name {to} --file /dev/stdin",
+                copy=f"{secret_value(source)} | openstack secret store --name {to} --file /dev/stdin",
                 expected="The secret's address at the target; the application's configuration names it.",
                 check=f"openstack secret list --name {to} -f value -c Status",
                 undo="Delete the secret at the target; rotate it if anybody may have seen it.", person=True, role="security",
@@ -217,7 +239,9 @@ def _image(move: Move, source: Resource, to: str, region: str) -> Engine:
         f'while [ "$({status})" = active ]; do sleep 30; done && [ "$({status})" = completed ] && '
         f'rclone copy aws:"$EXPORT_BUCKET"/{to}/ {to}/ && qemu-img convert -f raw -O qcow2 {to}/*.raw {to}.qcow2 && '
         f"openstack image create {to} --disk-format qcow2 --container-format bare --file {to}.qcow2",
-        expected="An active image; its id goes into the stack's configuration.",
+        expected="An active image; a step of its own writes its id into the stack's configuration."
+        if source.type == "aws.ec2.instance"
+        else "An active image under its own name. Servers that are built from a catalogue image do not use it, unless the stack's setting `image-...` is set to this name.",
         check=f"openstack image show {to} -f value -c status",
         undo=text("openstack image delete {name}", name=to),
     )

@@ -33,6 +33,11 @@ def holds_raw_id(text: str) -> bool:
     return _RAW_ID.search(text) is not None
 
 
+def is_raw_id(text: str) -> bool:
+    """Whether a text is such an id and nothing else: what AWS made up for something that nobody named."""
+    return _RAW_ID.fullmatch(text) is not None
+
+
 @dataclass(slots=True)
 class Entry:
     """What was assigned to one AWS identity.

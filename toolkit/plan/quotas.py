@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolkit.program import Out
+
 if TYPE_CHECKING:
     from toolkit.clouds import Cloud
     from toolkit.plan.assemble import Stack
@@ -14,6 +16,12 @@ KINDS = (
     "instances", "cores", "ram_gb", "ports", "networks", "subnets", "routers", "security_groups",
     "security_group_rules", "volumes", "volume_gb", "floating_ips", "load_balancers",
 )  # fmt: skip
+
+
+DEFAULT_GROUPS, DEFAULT_RULES = 1, 4
+"""The group `default` that a project has from the start, and its rules."""
+NEW_RULES = 2
+"""Rules that a new group is born with; they count until the engine removes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +62,31 @@ class Quotas:
 
 
 def sum_up(stacks: Iterable[Stack], cloud: Cloud) -> Quotas:
-    """Sum what nodes take per place. `default` groups come with a project: they count too.
+    """Sum what nodes take per place, and what Neutron takes besides (measured on Zed).
 
-    A kind whose default is unknown is asked for as well: the provider may say that it is enough.
+    Not counted there, so not here: ports of a router's gateway and of a floating IP. Counted: one
+    DHCP port per network and agent, a port per interface of a router, a balancer's address.
     """
     sums: dict[str, dict[str, float]] = {}
+    rules: dict[str, dict[Out, int]] = {}
     for stack in stacks:
         place = sums.setdefault(stack.place, {})
+        groups = rules.setdefault(stack.place, {})
         for placed in stack.resources:
-            for kind, amount in placed.node.units.items():
+            node = placed.node
+            for kind, amount in node.units.items():
                 place[kind] = place.get(kind, 0) + amount
+            if node.type == "openstack.networking.SecGroup":
+                groups.setdefault(Out(node.origin, node.role), 0)
+            group = node.props.get("security_group_id")
+            if node.type == "openstack.networking.SecGroupRule" and isinstance(group, Out):
+                groups[group] = groups.get(group, 0) + 1
+    for name, groups in rules.items():
+        if groups:
+            sums[name]["security_groups"] = sums[name].get("security_groups", 0) + DEFAULT_GROUPS
+            sums[name]["security_group_rules"] = DEFAULT_RULES + sum(
+                max(NEW_RULES, count) for count in groups.values()
+            )
     return Quotas(
         tuple(
             quota
@@ -78,8 +101,6 @@ def _quota(
     kind: str, place: str, held: Mapping[str, float], quotas: Mapping[str, int | None]
 ) -> Quota | None:
     needed = round(held.get(kind, 0))
-    if kind == "security_groups" and needed:
-        needed += 1
     if not needed:
         return None
     default = quotas.get(kind)

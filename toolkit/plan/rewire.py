@@ -232,7 +232,10 @@ def _addresses(estate: Estate) -> Iterator[_Entry]:
                     f"Tags.{name}",
                     "allow-list",
                     address,
-                    text("A new address: {note} must be told before the switch.", note=value),
+                    text(
+                        'A new address; its note says "{note}": tell them before the switch.',
+                        note=value,
+                    ),
                 )
 
 

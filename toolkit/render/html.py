@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from toolkit.init import template
 from toolkit.render.pictures import dispositions_svg, timeline_svg, topology_svg
-from toolkit.render.summary import MEANING, billed, decimal, duration, summary, teller
+from toolkit.render.summary import MEANING, billed, decimal, duration, needed, summary, teller
 
 SECTIONS = (
     ("sums", "In short"), ("decide", "Decisions"), ("networks", "Networks"), ("waves", "Waves"), ("cost", "Cost"), ("losses", "Losses"),
@@ -31,7 +31,7 @@ def plan_html(plan: Mapping[str, Any]) -> bytes:
     page = environment.from_string(template("plan/plan.html.j2")).render(
         plan=plan, t=t, language=plan["header"]["language"], style=style, script=script,
         script_hash=_hash(script), style_hash=_hash(style), sections=SECTIONS, most=MOST_LISTED, meaning=MEANING, billed=lambda what: billed(what, t),
-        data=_json(_data(plan, t)), words=_json(_words(t)), told=summary(plan),
+        data=_json(_data(plan, t)), words=_json(_words(t)), told=summary(plan), needed=needed,
         number=lambda value, digits=0: decimal(value, digits, t), time=lambda minutes: duration(minutes, t),
         topology=topology_svg(plan, t), timeline=timeline_svg(plan, t), dispositions=dispositions_svg(plan, t),
         kinds=sorted(plan["totals"]["by_disposition"].items(), key=lambda pair: (-pair[1], pair[0])),

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from toolkit.render.summary import MEANING, RANK, Teller, billed, decimal, duration, summary, teller
+from toolkit.render.summary import (
+    MEANING,
+    RANK,
+    Teller,
+    billed,
+    decimal,
+    duration,
+    needed,
+    summary,
+    teller,
+)
 
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~"})
+_SPECIAL = str.maketrans({"&": "&amp;"} | {char: f"\\{char}" for char in "\\`*_[]<>#|~"})
+_ANY_SPECIAL = re.compile(r"[\\`*_\[\]<>#|~&]")
 MOST_NAMED = 12
 MOST_LOSSES = 10
 
@@ -15,7 +27,7 @@ MOST_LOSSES = 10
 def md(text: object) -> str:
     """Text from AWS as one harmless line of Markdown, also inside a table."""
     line = " ".join(str(text).split())
-    return line.translate(_SPECIAL).replace("&", "&amp;")
+    return line.translate(_SPECIAL) if _ANY_SPECIAL.search(line) else line
 
 
 def code(text: object) -> str:
@@ -65,7 +77,7 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
     severe = totals["by_severity"].get("blocker", 0) + totals["by_severity"].get("major", 0)
     lead = told["lead"]
     for name, value in (
-        (t("From"), f"AWS: {', '.join(md(a) for a in source['accounts'][:MOST_NAMED])}{t(';')} {', '.join(md(r) for r in source['regions'])}"),
+        (t("From"), f"AWS{t(':')} {', '.join(md(a) for a in source['accounts'][:MOST_NAMED])}{t(';')} {', '.join(md(r) for r in source['regions'])}"),
         (t("To"), ", ".join(md(each) for each in (target["product"], target["region"], target["project"]) if each)),
         (t("What moves"), t("{n} applications in {waves} waves; {rewire} places in them still name AWS.", n=totals["applications"], waves=totals["waves"], rewire=totals["rewire"])),
         (t("What it costs a month"), f"**{t('unknown')}**. {t('None of {n} items has a price in the catalogue.', n=cost['unpriced'])}" if told["priceless"] else f"**{decimal(cost['total_month'], 0, t)} {cost['currency']}**. {t('List price, excluding tax.')} " + (t("At least: {n} items have no price in the catalogue.", n=cost["unpriced"]) if cost["unpriced"] else "")),
@@ -100,7 +112,12 @@ def _page(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Iterat
         yield f"## {t('The heaviest losses')}"
         yield ""
         for each in heavy:
-            yield f"- **{t(each['severity'])}**{t(':')} {md(t(each['reason']))} ({_some([md(n) for n in each['names']], t)})"
+            alike = (
+                f"{t(';')} {t('likewise {names}', names=_some([md(n) for n in each['alike']], t))}"
+                if each["alike"]
+                else ""
+            )
+            yield f"- **{t(each['severity'])}**{t(':')} {md(t(each['reason']))} ({_some([md(n) for n in each['names']], t)}{alike})"
         yield ""
         yield t("All of them are in losses.csv, and below with each resource.")
         yield ""
@@ -182,7 +199,7 @@ def _gaps(plan: Mapping[str, Any], t: Teller) -> Iterator[str]:
         yield "|---|---|---|---|---|"
         for gap in plan["gaps"]:
             service = f"{md(gap['service'])} {md(gap['operation'])}".strip()
-            yield f"| {service} | {md(gap['account'])} | {md(gap['region'])} | {t(gap['reason'])} | {md(gap['detail'])} |"
+            yield f"| {service} | {md(gap['account'])} | {md(gap['region'])} | {t(gap['reason'])} | {md(t(gap['detail']))} |"
         yield ""
 
 
@@ -231,11 +248,7 @@ def _waves(plan: Mapping[str, Any], told: Mapping[str, Any], t: Teller) -> Itera
     for wave in plan["waves"]:
         yield f"### {t('Wave {number}', number=wave['number'])}{t(':')} {', '.join(md(a) for a in wave['applications'])}"
         yield ""
-        needs = (
-            " " + t("Needs wave {numbers}.", numbers=", ".join(map(str, wave["needs"])))
-            if wave["needs"]
-            else ""
-        )
+        needs = " " + t(needed(wave["needs"])) if wave["needs"] else ""
         link = f"[{t('Runbook of wave {number}', number=wave['number'])}](runbooks/wave-{wave['number']:02}.md)"
         yield f"{t('{n} resources', n=wave['resources'])}. {md(t(wave['why']))}{needs} {link}"
         if wave["cycle"]:

@@ -58,16 +58,23 @@ def render_stacks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes, str]]:
             yield f"{root}/{name}", content.encode(), kind
 
 
-def _refs(value: Any) -> Iterator[tuple[str, str]]:
+def _refs(value: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Any, found: list[tuple[str, str]]) -> None:
     if isinstance(value, dict):
         if "$ref" in value:
-            yield value["$ref"], value["attr"]
+            found.append((value["$ref"], value["attr"]))
             return
-        for held in value.values():
-            yield from _refs(held)
-    elif isinstance(value, list):
-        for held in value:
-            yield from _refs(held)
+        value = value.values()
+    elif not isinstance(value, list):
+        return
+    for held in value:
+        if isinstance(held, (dict, list)):
+            _gather(held, found)
 
 
 def _foreign(stack: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -94,17 +101,18 @@ class _Program:
         for resource in self.stack["resources"]:
             self.names[resource["name"]] = identifier(resource["name"], taken)
         self.taken = taken
+        refs = [_refs(r["props"]) for r in self.stack["resources"]]
         self.referenced = (
-            {name for r in self.stack["resources"] for name, _ in _refs(r["props"])}
+            {name for found in refs for name, _ in found}
             | {name for r in self.stack["resources"] for name in r.get("depends_on", [])}
             | {name for name, _ in self.exported}
         )
         topics: nx.DiGraph[str] = nx.DiGraph()
         topic = {r["name"]: r["topic"] for r in self.stack["resources"]}
-        for resource in self.stack["resources"]:
+        for resource, found in zip(self.stack["resources"], refs, strict=True):
             topics.add_node(resource["topic"])
             for name in (
-                *(n for n, _ in _refs(resource["props"])),
+                *(n for n, _ in found),
                 *resource.get("depends_on", []),
             ):
                 if name in topic and topic[name] != resource["topic"]:

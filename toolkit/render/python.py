@@ -29,8 +29,8 @@ class Call:
 
 def string(text: str) -> str:
     """A string literal in double quotes, or single ones where that saves escapes, as the formatter has it."""
-    quote = "'" if text.count('"') > text.count("'") else '"'
-    if text.isprintable() and "\\" not in text and quote not in text:
+    quote = "'" if '"' in text and text.count('"') > text.count("'") else '"'
+    if quote not in text and "\\" not in text and text.isprintable():
         return f"{quote}{text}{quote}"
     out: list[str] = []
     for char in text:
@@ -57,11 +57,11 @@ def string(text: str) -> str:
 
 def flat(value: Any) -> str:
     """The value on one line."""
+    if isinstance(value, str):
+        return string(value)
     match value:
         case Raw():
             return value.code
-        case str():
-            return string(value)
         case bool() | None | int() | float():
             return repr(value)
         case Call():

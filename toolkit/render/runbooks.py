@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.plan.steps import PHASES
+from toolkit.plan.step import PHASES
 from toolkit.render.markdown import code, md
 from toolkit.render.summary import Teller, calendar, duration, names, teller
 
-ENGINES = frozenset({"aws", "openstack", "pulumi", "rclone"})
+ENGINES = frozenset({"aws", "bao", "kcadm.sh", "openstack", "pulumi", "rabbitmqadmin", "rclone"})
 """Words that start a command: an undo that starts with one can be copied."""
 
 _HEADINGS = {"before": "Before the window", "during": "In the window", "after": "Afterwards"}
@@ -27,6 +27,7 @@ def runbooks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
         {each["number"]: each for each in calendar(plan)},
         names(plan),
         len({each["subject"]["account"] for each in plan["items"]}) > 1,
+        _by_wave(plan),
     )
     for wave in plan["waves"]:
         mine = steps.get(wave["number"], [])
@@ -36,17 +37,31 @@ def runbooks(plan: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
         )
     files = {path: said for step in plan["steps"] for path, said in step.get("files", {}).items()}
     yield from ((path, files[path].encode()) for path in sorted(files))
-    yield "runbooks/README.md", ("\n".join(_readme(plan)) + "\n").encode()
+    yield "runbooks/README.md", ("\n".join(_readme(plan, steps)) + "\n").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What every runbook of a plan needs, worked out once: days of waves, names of keys, several accounts."""
+    """What every runbook of a plan needs, worked out once: days of waves, names of keys, several accounts, places to rewire."""
 
     t: Teller
     days: Mapping[int, Mapping[str, Any]]
     called: Mapping[str, str]
     several: bool
+    rewire: Mapping[int, list[Mapping[str, Any]]]
+
+
+def _by_wave(plan: Mapping[str, Any]) -> dict[int, list[Mapping[str, Any]]]:
+    """Places that name AWS, by the number of the wave that cuts their application over; in the plan's order."""
+    waves: dict[str, list[int]] = {}
+    for wave in plan["waves"]:
+        for name in dict.fromkeys(wave["applications"]):
+            waves.setdefault(name, []).append(wave["number"])
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for each in plan["rewire"]:
+        for number in waves.get(each["application"], ()):
+            found.setdefault(number, []).append(each)
+    return found
 
 
 def _runbook(
@@ -114,13 +129,12 @@ def _runbook(
             yield from _step(numbers, step, people, when, t, concerned(step))
             clock += step["minutes"] or 0
             sure = sure and step["minutes"] is not None
-    yield from _rewiring(plan, wave, t)
+    yield from _rewiring(whole.rewire.get(wave["number"], []), t)
     yield from _communication(plan, wave, known, t)
 
 
-def _rewiring(plan: Mapping[str, Any], wave: Mapping[str, Any], t: Teller) -> Iterator[str]:
+def _rewiring(mine: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
     """The places that still name AWS: whoever rewires at night should not have to look for them."""
-    mine = [each for each in plan["rewire"] if each["application"] in wave["applications"]]
     if not mine:
         return
     yield f"## {t('What still names AWS')}"
@@ -171,6 +185,16 @@ def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
         for step in steps
     )
     told = {
+        "$COPY_SERVER": "the name or id at the target of the server that copies volumes, in their zone",
+        "$ARCHIVE_BUCKET": "a private bucket at the target for what is kept and not used",
+        "$REALM": "the Keycloak realm of your people",
+        "$BROKER_URL": "the address of the ElasticMQ that takes the queues, such as https://queues.example",
+        "$S3_URL": "the address of the target's object store by its S3 API",
+        "$IDENTITY_PROVIDER": "the name that the provider gave to your issuer",
+        "$ACME_EMAIL": "who hears of certificates that end",
+        "$DNS_PROVIDER": "lego's word for the new DNS host; its credentials are in lego's variables",
+        "$DKIM_SELECTOR": "the selector of the new relay's key",
+        "$RESOLVER": "the address of the new resolver",
         "$COPY_HOST": "a server at the target that has the new volumes attached, reachable by SSH",
         "$EXPORT_BUCKET": "a bucket in the source region that AWS may export images to",
         "$TARGET_REGISTRY": "the registry at the target, host and project; `skopeo login` was done for both registries",
@@ -179,6 +203,10 @@ def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
         "$NEW_NAME_SERVER": "a name server of the new DNS host",
     }
     kept = {
+        "kcadm.sh ": "`kcadm.sh config credentials` to the target's Keycloak",
+        "rabbitmqadmin ": "the broker's host, user and password in ~/.rabbitmqadmin.conf",
+        "kubectl ": "a kubeconfig for the cluster that the step speaks of",
+        "openstack ": "`OS_CLOUD`, with the credential in clouds.yaml",
         "rclone": "the remotes `aws` and `target`, set up once with `rclone config`",
         "service=": "a libpq service for each database, in ~/.pg_service.conf with the password in ~/.pgpass",
         "--defaults-file=": "an option file with host, user and password for each MySQL database, readable by you alone",
@@ -188,9 +216,10 @@ def _set_once(steps: list[Mapping[str, Any]], t: Teller) -> Iterator[str]:
     lines = [f"`{name}`{t(':')} {t(told[name])}" for name in told if name in said or f"${{{name[1:]}" in said]  # fmt: skip
     device = t("the new volume of this copy as the server that copies sees it, such as /dev/vdb")
     address = t("the new address of this record (a name, where it is a CNAME)")
-    asked = sorted(set(re.findall(r"\$\{((?:DEVICE|NEW)_[A-Z0-9_]+):\?", said)) - {"NEW_NAME_SERVER"})  # fmt: skip
+    host = t("the address of the server that was built for it")
+    asked = sorted(set(re.findall(r"\$\{((?:DEVICE|NEW|NFS|CACHE)_[A-Z0-9_]+):\?", said)) - {"NEW_NAME_SERVER"})  # fmt: skip
     lines += [
-        f"`${name}`{t(':')} {device if name.startswith('DEVICE') else address}"
+        f"`${name}`{t(':')} {device if name.startswith('DEVICE') else address if name.startswith('NEW') else host}"
         for name in asked
         if f"{name}=$(" not in said
     ]
@@ -241,10 +270,19 @@ def _step(
     yield ""
     yield f"**{t('Why')}.** {md(t(step['why']))}"
     yield ""
+    if table := step.get("settings"):
+        yield f"| {t('setting')} | {t('value')} |"
+        yield "|---|---|"
+        yield from (f"| {_cell(name, t)} | {_cell(value, t)} |" for name, value in table)
+        yield ""
     if step["command"]:
         yield f"**{t('Command')}.**"
         yield ""
         yield from _block(step["command"])
+    if "run" in step:
+        command = code(f"repatria apply {step['run']['stack']}")
+        yield t("{command} runs it, checks it and writes it into journal.jsonl.", command=command)
+        yield ""
     if other := step.get("instead"):
         yield f"**{t('Or instead')}.** {md(t(other['why']))}"
         yield ""
@@ -260,6 +298,11 @@ def _step(
         yield from _undo(t(step["undo"]), t)
     yield f"- [ ] {t('done, at')} ____ {t('by')} ____"
     yield ""
+
+
+def _cell(said: Any, t: Teller) -> str:
+    """A name or a value of a setting: words of ours in the reader's language, names as they are."""
+    return md(t(said if isinstance(said, Mapping) else {"msg": "{said}", "args": {"said": said}}))
 
 
 def _needs(needs: list[str], numbers: Mapping[str, int], t: Teller) -> Iterator[str]:
@@ -281,7 +324,7 @@ def _concerned(
     """Whose credentials a command at AWS needs, and what a person stops at the freeze."""
     found = []
     accounts = sorted({key.split("|")[1] for key in step["about"]})
-    if several and accounts and any(word in step["command"] for word in ("aws ", "aws:")):
+    if several and accounts and any(word in step["command"] for word in ("aws ", "aws:")) and "--endpoint-url" not in step["command"]:  # fmt: skip
         found.append(f"{t('AWS account')}{t(':')} {', '.join(md(each) for each in accounts)}")
     if step["phase"] == "during" and step["person"] and step["about"] and not step["command"]:
         listed = ", ".join(md(called.get(key, key)) for key in step["about"])
@@ -304,22 +347,12 @@ def _undo(said: str, t: Teller) -> Iterator[str]:
 
 def _block(command: str) -> Iterator[str]:
     """A code block for bash (checks compare two commands' output), whose fence is longer than any run of backticks inside it."""
-    longest = max((len(run) for run in _runs(command)), default=0)
+    longest = max(map(len, re.findall("`+", command)), default=0)
     fence = "`" * max(3, longest + 1)
     yield f"{fence}bash"
     yield command
     yield fence
     yield ""
-
-
-def _runs(text: str) -> Iterator[str]:
-    run = ""
-    for char in f"{text} ":
-        if char == "`":
-            run += char
-        elif run:
-            yield run
-            run = ""
 
 
 def _communication(
@@ -361,7 +394,7 @@ def _communication(
         yield ""
 
 
-def _readme(plan: Mapping[str, Any]) -> Iterator[str]:
+def _readme(plan: Mapping[str, Any], steps: Mapping[int, list[Mapping[str, Any]]]) -> Iterator[str]:
     t = teller(plan)
     yield f"# {t('Runbooks')}"
     yield ""
@@ -372,10 +405,10 @@ def _readme(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"| {t('wave')} | {t('applications')} | {t('steps')} | {t('days of preparation')} | {t('interruption')} | {t('after')} |"
     yield "|--:|---|--:|--:|--:|---|"
     for wave in calendar(plan):
-        steps = sum(step["wave"] == wave["number"] for step in plan["steps"])
+        count = len(steps.get(wave["number"], ()))
         apps = ", ".join(md(a) for a in wave["applications"])
         needs = ", ".join(t("wave {number}", number=need) for need in wave["needs"])
-        yield f"| [{wave['number']}](wave-{wave['number']:02}.md) | {apps} | {steps} | {wave['lead']} | {duration(wave['minutes'], t)} | {needs} |"
+        yield f"| [{wave['number']}](wave-{wave['number']:02}.md) | {apps} | {count} | {wave['lead']} | {duration(wave['minutes'], t)} | {needs} |"
     yield ""
     yield t(
         "Before the first wave: read each runbook once from top to bottom, with the people in it."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from toolkit.messages import tell
+from toolkit.outcomes import Text, text
 
 Teller = Callable[..., str]
 
@@ -30,25 +31,10 @@ ROLE_OF = {
 
 
 def teller(plan: Mapping[str, Any]) -> Teller:
-    """Says messages in the plan's language, also those that were filled into others as English text."""
+    """Says messages in the plan's language."""
     language = plan["header"]["language"]
-    nested = {
-        tell(move["what"]): move["what"]
-        for item in plan["items"]
-        for move in item.get("moves", ())
-        if language != "en"
-    }
 
     def t(message: Any, **args: Any) -> str:
-        if isinstance(message, Mapping):
-            held = message.get("args", {})
-            args = {
-                name: nested.get(value, value) if isinstance(value, str) else value
-                for name, value in held.items()
-            }
-            message = message["msg"]
-        elif not isinstance(message, str):
-            return tell(message, language)
         return tell({"msg": message, "args": args} if args else message, language)
 
     return t
@@ -128,20 +114,38 @@ def decisions(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def losses(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Losses with the same words together: worst and most frequent first, with the names they touch."""
+    """Losses with the same words together: worst and most frequent first, with the names they touch.
+
+    `reason` is the first one's, `names` are all of it; `alike` those with the same words about something else.
+    """
     groups: dict[tuple[str, str], dict[str, Any]] = {}
     for item in plan["items"]:
         for loss in item["losses"]:
             words = loss["reason"] if isinstance(loss["reason"], str) else loss["reason"]["msg"]
             held = groups.setdefault(
                 (loss["severity"], words),
-                {"severity": loss["severity"], "reason": loss["reason"], "names": [], "count": 0},
+                {
+                    "severity": loss["severity"],
+                    "reason": loss["reason"],
+                    "names": {},
+                    "alike": {},
+                    "count": 0,
+                },
             )
             held["count"] += 1
-            if item["subject"]["name"] not in held["names"]:
-                held["names"].append(item["subject"]["name"])
+            # once each, in the order of the plan
+            held["names" if loss["reason"] == held["reason"] else "alike"][
+                item["subject"]["name"]
+            ] = None
     return sorted(
-        groups.values(),
+        (
+            {
+                **held,
+                "names": list(held["names"]),
+                "alike": [n for n in held["alike"] if n not in held["names"]],
+            }
+            for held in groups.values()
+        ),
         key=lambda each: (RANK[each["severity"]], -each["count"], str(each["reason"])),
     )
 
@@ -171,6 +175,13 @@ def summary(plan: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def needed(waves: Sequence[int]) -> Text:
+    """The waves that a wave waits for, one or several."""
+    if len(waves) == 1:
+        return text("Needs wave {number}.", number=waves[0])
+    return text("Needs the waves {numbers}.", numbers=", ".join(map(str, waves)))
+
+
 BILLED = ("GB of volume", "server", "node")
 """What starts the name of a billed thing; a flavor's or a type's name follows."""
 
@@ -189,9 +200,9 @@ def duration(minutes: float | None, t: Teller) -> str:
         return t("unknown")
     if minutes < 90:
         return t("{n} min", n=max(1, round(minutes)))
-    if minutes < 48 * 60:
-        return t("{n} h", n=decimal(minutes / 60, 1, t))
-    return t("{n} days", n=decimal(minutes / 1440, 1, t))
+    value, unit = (minutes / 60, "{n} h") if minutes < 48 * 60 else (minutes / 1440, "{n} days")
+    rounded = round(value, 1)
+    return t(unit, n=decimal(rounded, 0 if rounded == round(rounded) else 1, t))
 
 
 def decimal(value: float, digits: int, t: Teller) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ JOURNAL = Path(".repatria") / "rendering"
 _AT_ONCE = 500
 """Files that one line-up of the journal, and so one fsync, announces."""
 _WRITERS = 4
+"""Threads that make files while nothing else runs: making one waits for the file system and not for Python."""
 
 
 @dataclass(slots=True)
@@ -49,20 +51,21 @@ def write_tree(
     """
     known = _manifest(root)
     begun = _journal(root)
+    if not check:
+        _sweep(root, begun)
     report = Report()
     now: dict[str, str] = {}
     once: set[str] = set()
-    waiting: list[tuple[str, bytes]] = []
+    waiting: list[_File] = []
     for path, content, kind in files:
-        target = root / path
         mark = _mark(content)
-        held = target.read_bytes() if target.is_file() else None
+        held = _held(f"{root}/{path}")
         if kind == "once":
             once.add(path)
             if held is None or (path in begun and held != content and _torn(held, content)):
                 (report.differs if check else report.written).append(path)
                 if not check:
-                    waiting.append((path, content))
+                    waiting.append(_File(path, content, mark, new=held is None))
             else:
                 report.unchanged.append(path)
             continue
@@ -78,15 +81,15 @@ def write_tree(
         elif check:
             report.differs.append(path)
         else:
-            waiting.append((path, content))
+            waiting.append(_File(path, content, mark, new=held is None))
             report.written.append(path)
             if len(waiting) >= _AT_ONCE:
                 _write(root, waiting)
                 waiting.clear()
     _write(root, waiting)
+    rendered = {_top(path) for path in now}
     for path in sorted({*known, *begun} - set(now) - once):
-        top = path.split("/", 1)[0]
-        if not any(each.split("/", 1)[0] == top for each in now):
+        if _top(path) not in rendered:  # another format: it was not asked for this time
             if path in known:
                 now[path] = known[path]
             continue
@@ -114,7 +117,24 @@ def write_tree(
     return report
 
 
-def _write(root: Path, files: Sequence[tuple[str, bytes]]) -> None:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to be written; `new` where nothing is there yet."""
+
+    path: str
+    content: bytes
+    mark: str
+    new: bool
+
+    def write(self, root: Path) -> None:
+        if self.new and len(self.content) <= workspace.PAGE:
+            workspace.create(root / self.path, self.content)
+            return
+        with workspace.replacing(root / self.path, durable=False) as file:
+            file.write(self.content)
+
+
+def _write(root: Path, files: Sequence[_File]) -> None:
     """Announce files, then write them without an fsync each: they can be rendered again."""
     if not files:
         return
@@ -124,20 +144,19 @@ def _write(root: Path, files: Sequence[tuple[str, bytes]]) -> None:
         with path.open("ab") as journal:
             # a line that was cut off stands alone
             journal.write(b"\n")
-            for name, content in files:
-                journal.write(orjson.dumps([name, _mark(content)]) + b"\n")
+            journal.writelines(orjson.dumps([each.path, each.mark]) + b"\n" for each in files)
             journal.flush()
             os.fsync(journal.fileno())
     except OSError as error:
         raise workspace.write_error(path, error) from error
 
-    def one(pair: tuple[str, bytes]) -> None:
-        with workspace.replacing(root / pair[0], durable=False) as file:
-            file.write(pair[1])
+    def some(part: Sequence[_File]) -> None:
+        for each in part:
+            each.write(root)
 
-    # making a file waits for the file system and not for Python
+    share = -(-len(files) // _WRITERS)  # neighbours stay together: a folder has one lock
     with ThreadPoolExecutor(_WRITERS) as pool:
-        list(pool.map(one, files))
+        list(pool.map(some, (files[n : n + share] for n in range(0, len(files), share))))
 
 
 def _journal(root: Path) -> dict[str, set[str]]:
@@ -157,9 +176,31 @@ def _journal(root: Path) -> dict[str, set[str]]:
     return begun
 
 
+def _sweep(root: Path, begun: Mapping[str, object]) -> None:
+    """Remove the temporaries that a killed render left beside what it was replacing."""
+    for folder in {os.path.dirname(path) for path in begun}:  # noqa: PTH120
+        with contextlib.suppress(OSError), os.scandir(root / folder) as entries:
+            for entry in entries:
+                name = workspace.replaced(entry.name)
+                if name and f"{folder}/{name}".lstrip("/") in begun:
+                    (root / folder / entry.name).unlink()
+
+
 def _torn(held: bytes, content: bytes) -> bool:
     """Whether that is what a power cut leaves of a file: its beginning, and nothing or zeros after it."""
     return content.startswith(held.rstrip(b"\0"))
+
+
+def _held(path: str) -> bytes | None:
+    """What is in a file; None where none is."""
+    if not os.path.isfile(path):  # noqa: PTH113 - asked 64,000 times
+        return None
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read()
+
+
+def _top(path: str) -> str:
+    return path.split("/", 1)[0]
 
 
 def _mark(content: bytes) -> str:

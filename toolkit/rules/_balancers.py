@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.intents.entry import Probe
 from toolkit.intents.network import Opening
-from toolkit.outcomes import Loss, text
-from toolkit.rules._paths import along, openings_of, way_of
+from toolkit.outcomes import Finding, Loss, Outcome, text
+from toolkit.rules._paths import along, openings_of, unreachable, way_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -72,6 +72,32 @@ def allowed(
     nets = [ipaddress.IPv4Network(each.peer, strict=False) for each in found]
     cidrs = tuple(str(net) for net in ipaddress.collapse_addresses(nets))
     return (None if "0.0.0.0/0" in cidrs else cidrs), losses
+
+
+def facing_subnets(
+    ctx: Context, subnets: tuple[str, ...], facing: bool
+) -> tuple[tuple[str, ...], bool]:
+    """(subnets, those that face the internet first; whether a public address reaches it).
+
+    AWS gives an internet-facing balancer public addresses in each of its subnets, whatever their
+    routes; answers leave only where a route leads to an internet gateway. One Octavia address
+    stands for all of them, so it goes where one did work; where none did, it gets no public one.
+    """
+    if not facing:
+        return subnets, False
+    reached = [key for key in subnets if not unreachable(ctx, ctx.estate.by_key[key])]
+    others = [key for key in subnets if key not in reached]
+    return (*reached, *others), bool(reached) or not subnets
+
+
+def cut_off(field: str, name: str) -> Iterator[Outcome]:
+    """What is said of an internet-facing balancer that nobody on the internet reaches."""
+    says = text(
+        "{name} is internet-facing, yet no route of its subnets leads to an internet gateway: nobody outside reaches it, so it gets no public address.",
+        name=name,
+    )
+    yield Finding("balancer-unreachable", "warning", says)
+    yield Loss(field, says, "major")
 
 
 def _meets(each: Opening, protocol: str, port: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.outcomes import Text, text
 from toolkit.rules._identity import several, statements
 
 _EVERYBODY = ("/groups/global/AllUsers", "/groups/global/AuthenticatedUsers")
@@ -23,13 +24,13 @@ _NARROWING = (
 _READING = ("s3:getobject", "s3:get*", "s3:*", "*", "s3:listbucket", "s3:list*")
 
 
-def public(record: Mapping[str, Any]) -> str:
-    """How anybody may read the bucket, in words; "" where nobody unknown may."""
+def public(record: Mapping[str, Any]) -> Text | None:
+    """How anybody may read the bucket, in words; None where nobody unknown may."""
     block = record.get("PublicAccessBlock") or {}
     if not block.get("RestrictPublicBuckets") and any(
         _open(each) for each in statements(record.get("Policy"))
     ):
-        return "its policy admits everybody"
+        return text("its policy admits everybody")
     if not block.get("IgnorePublicAcls"):
         for grant in record.get("Acl") or []:
             uri = (grant.get("Grantee") or {}).get("URI") or ""
@@ -38,8 +39,10 @@ def public(record: Mapping[str, Any]) -> str:
                 "FULL_CONTROL",
                 "WRITE",
             ):
-                return f"its ACL grants {grant['Permission']} to everybody"
-    return ""
+                return text(
+                    "its ACL grants {permission} to everybody", permission=grant["Permission"]
+                )
+    return None
 
 
 def only_read(record: Mapping[str, Any]) -> bool:

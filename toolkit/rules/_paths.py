@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from toolkit.intents.network import Opening, Reach
-from toolkit.outcomes import Option, text
+from toolkit.outcomes import Option, Text, text
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -635,8 +635,11 @@ def _merged(openings: list[Opening]) -> list[Opening]:
 
 # ------------------------------------------------------------------------------------------- groups
 
+FROM_BALANCER = "from the load balancer"
+"""Why an opening that no group of AWS has is there: the balancer's own ports reach its members."""
 
-def openings_of(ctx: Context, group: Resource) -> Iterator[Opening | tuple[str, str]]:
+
+def openings_of(ctx: Context, group: Resource) -> Iterator[Opening | tuple[str, Text | str]]:
     """The openings of a security group, or (field, reason) of what cannot be said at the target."""
     for direction, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         for permission in group.record.get(member, []):
@@ -645,7 +648,7 @@ def openings_of(ctx: Context, group: Resource) -> Iterator[Opening | tuple[str, 
 
 def _permission(
     ctx: Context, group: Resource, direction: Any, member: str, permission: Mapping[str, Any]
-) -> Iterator[Opening | tuple[str, str]]:
+) -> Iterator[Opening | tuple[str, Text | str]]:
     protocol = protocol_of(permission.get("IpProtocol", "-1"))
     first, last = permission.get("FromPort"), permission.get("ToPort")
     peers: list[tuple[str, int, str]] = [
@@ -666,7 +669,10 @@ def _permission(
         if not entries:
             yield (
                 f"{member}.PrefixListIds.PrefixListId",
-                f"A list of AWS's own addresses ({held.name if held else 'not read'}) means nothing at the target; what it let pass is refused.",
+                text(
+                    "A list of AWS's own addresses ({name}) means nothing at the target; what it let pass is refused.",
+                    name=held.name if held else text("not read"),
+                ),
             )
         for entry in entries:
             net = network_of(entry.get("Cidr"))
@@ -681,7 +687,12 @@ def _permission(
         ):
             yield (
                 f"{member}.UserIdGroupPairs.GroupId",
-                f"A reference to a group of another VPC or one that was not read ({other.name if other else 'unknown'}) cannot be kept; its members are refused.",
+                text(
+                    "A reference to a group of another VPC ({name}) cannot be kept; its members are refused.",
+                    name=other.name,
+                )
+                if other
+                else "A reference to a group that was not read cannot be kept; its members are refused.",
             )
             continue
         peers.append((other.key, 4, each.get("Description", "")))
@@ -695,11 +706,15 @@ def _permission(
         if protocol == ("ipv6-icmp" if family == 4 else "icmp"):
             yield (
                 f"{member}.IpProtocol",
-                f"IPv{family} does not carry {protocol}; the target refuses such a rule, and nothing needs it.",
+                text(
+                    "IPv{family} does not carry {protocol}; the target refuses such a rule, and nothing needs it.",
+                    family=family,
+                    protocol=protocol,
+                ),
             )
             continue
         for ranged in _ranges(protocol, first, last):
-            if isinstance(ranged, str):
+            if isinstance(ranged, Text):
                 yield f"{member}.FromPort", ranged
             else:
                 yield Opening(
@@ -715,7 +730,7 @@ def _permission(
 
 def _ranges(
     protocol: str, first: int | None, last: int | None
-) -> Iterator[tuple[int | None, int | None] | str]:
+) -> Iterator[tuple[int | None, int | None] | Text]:
     """Port bounds as the target can say them: a bound of 0 is never sent, so it must never be needed."""
     if protocol == "any":
         yield None, None
@@ -727,7 +742,13 @@ def _ranges(
         if kind is None:
             yield None, None
         elif kind == 0 or code == 0:
-            yield f"ICMP type {kind} code {code if code is not None else 'any'} cannot be told apart from every type; it is refused (answers to one's own pings still come)."
+            yield text(
+                "ICMP type {kind}, code {code}, cannot be told apart from every type; it is refused (answers to one's own pings still come)."
+                if code is not None
+                else "ICMP type {kind} cannot be told apart from every type; it is refused (answers to one's own pings still come).",
+                kind=kind,
+                code=code or 0,
+            )
         else:
             yield kind, code
     elif protocol in ("tcp", "udp"):
@@ -738,10 +759,14 @@ def _ranges(
         if (low, high) == (0, 65535):
             yield None, None
         elif high == 0:
-            yield f"{protocol} port 0 alone cannot be said; it is refused."
+            yield text("{protocol} port 0 alone cannot be said; it is refused.", protocol=protocol)
         else:
             if low == 0:
-                yield f"{protocol} port 0 of the range 0-{high} is refused."
+                yield text(
+                    "{protocol} port 0 of the range 0-{high} is refused.",
+                    protocol=protocol,
+                    high=high,
+                )
             yield max(low, 1), high
     else:
         yield None, None

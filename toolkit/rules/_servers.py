@@ -65,7 +65,7 @@ def about_type(name: str, instance_type: str, extra: Mapping[str, object]) -> It
             "InstanceType",
             text(
                 "{type} is not in the table of instance types; 2 vCPU and 4 GiB are assumed.",
-                type=instance_type or "no type",
+                type=instance_type or text("no type"),
             ),
             "major",
         )
@@ -101,9 +101,13 @@ def user_data(name: str, content: str) -> Iterator[Outcome]:
         f"user-data/{slug(name) or 'server'}.txt",
         content if content.endswith("\n") else f"{content}\n",
     )
+    lines = len(content.splitlines())
     yield Task(
         "user-data-review", text("Read the user data of {name} and carry over what is still needed", name=name),
         "It is never run at the target by itself: on a moved disk a new instance id would run it again.", lead_days=5,
+        command=f"less stacks/*/user-data/{slug(name) or 'server'}.txt",
+        expected="Each line is either in the server's playbook or image, or struck out with a reason.",
+        minutes=max(10, lines), basis=text("{lines} lines, a minute for each, estimated", lines=lines),
     )  # fmt: skip
     size = len(base64.b64encode(content.encode()))
     if size > NOVA_USER_DATA:

@@ -35,11 +35,11 @@ def way_out(ctx: Context, service: str, reason: Text | str) -> Disposition:
         reason,
         way_out=text(
             told + (" (our judgement)" if way and way.status == "inferred" else ""),
-            target=target,
-            own=own or "nothing known",
+            target=text(target),
+            own=text(own or "nothing known"),
         ),
         work=held.work,
-        alternatives=(text("Of your own: {own}.", own=own),)
+        alternatives=(text("Of your own: {own}.", own=text(own)),)
         if own and way and way.kind != "selfhosted"
         else (),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -46,16 +47,24 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         methods = sorted(
             {o.get("ValidationMethod", "") for o in held.get("DomainValidationOptions", [])} - {""}
         )
+        file = shlex.quote(names[0].replace("*", "_") if names else source.name)
+        domains = " ".join(f"--domains {shlex.quote(name)}" for name in names)
         yield Task(
             "certificate",
-            text(
-                "Issue a certificate for {names} by ACME, validated by {methods}",
-                names=", ".join(names),
-                methods=" and ".join(methods) or "DNS",
-            ),
+            text("Issue a certificate for {name} by ACME", name=names[0] if names else source.name),
             "Where validation is by DNS the records must be writable at the new DNS first.",
             lead_days=7,
             role="network",
+            settings=(
+                (text("names"), ", ".join(names)),
+                (text("validated at AWS by"), ", ".join(methods) or "DNS"),
+            ),
+            command=f'lego --accept-tos --email "${{ACME_EMAIL:?}}" --dns "${{DNS_PROVIDER:?}}" {domains} run',
+            check=f"openssl x509 -in .lego/certificates/{file}.crt -noout -enddate -ext subjectAltName",
+            expected="The certificate names all of these and ends in the future.",
+            undo="None needed: nothing serves it yet, and it ends by itself.",
+            gives=f"openssl pkcs12 -export -inkey .lego/certificates/{file}.key -in .lego/certificates/{file}.crt -passout pass: | base64 --wrap=0",
+            minutes=20,
         )
     if held.get("CertificateAuthorityArn"):
         yield Loss(

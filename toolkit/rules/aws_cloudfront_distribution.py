@@ -22,7 +22,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             each.get("DomainName", "") for each in (record.get("Origins") or {}).get("Items", [])
         )
     )
-    yield way_out(ctx, "cloudfront", text("In front of {origins}.", origins=origins or "nothing"))
+    yield way_out(
+        ctx, "cloudfront", text("In front of {origins}.", origins=origins or text("nothing"))
+    )
     yield Loss(
         "DomainName",
         "Its points of presence all over the world end; far users wait longer.",

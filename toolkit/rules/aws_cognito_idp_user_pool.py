@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Users travel, passwords do not."""
     pool = source.record.get("Pool") or {}
+    mfa = pool.get("MfaConfiguration")
     clients = [each.get("ClientName", "") for each in source.record.get("Clients", [])]
     yield way_out(
         ctx,
         "cognito",
         text(
-            "A pool with {clients} clients, MFA {mfa}.",
+            "A pool with {clients} clients, MFA on."
+            if mfa == "ON"
+            else "A pool with {clients} clients, MFA optional."
+            if mfa == "OPTIONAL"
+            else "A pool with {clients} clients, MFA off.",
             clients=len(clients),
-            mfa=pool.get("MfaConfiguration", "OFF").lower(),
         ),
     )
     yield Move("identity", text("the accounts of {name}", name=source.name))
@@ -49,15 +54,32 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "major",
         )
     if clients:
+        named = sorted(clients)
         yield Task(
             "oidc-clients",
-            text(
-                "Create the clients {names} in Keycloak and hand out new secrets",
-                names=", ".join(sorted(clients)),
-            ),
+            text("Create the clients of {name} in Keycloak", name=source.name),
             "Client ids, secrets and the issuer all change; so does the `sub` of each user.",
             lead_days=5,
             role="security",
+            settings=(
+                (text("clients"), ", ".join(named)),
+                (
+                    text("redirect addresses"),
+                    text("as in the pool's app clients; set each in Keycloak"),
+                ),
+            ),
+            command=" &&\n".join(
+                f'kcadm.sh create clients -r "${{REALM:?}}" -s {shlex.quote(f"clientId={each}")} -s enabled=true -s publicClient=false'
+                for each in named
+            ),
+            check=" &&\n".join(
+                f'kcadm.sh get clients -r "${{REALM:?}}" -q {shlex.quote(f"clientId={each}")} --fields clientId,enabled'
+                for each in named
+            ),
+            expected="Each client is there; its secret went to its owner through the secret store, and one person has signed in through it.",
+            undo="Delete the clients in Keycloak; the pool still serves everybody.",
+            minutes=15 * len(named),
+            basis="15 minutes per client, estimated",
         )
 
 

@@ -28,14 +28,14 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             Option("alternator", "ScyllaDB with Alternator", "Keeps most of the DynamoDB API; three servers to run."),
         ),
         "alternator" if indexes > 1 else "postgresql",
-        text("Keys {keys}, {indexes} indexes.", keys=keys or "unknown", indexes=indexes),
+        text("Keys {keys}, {indexes} indexes.", keys=keys or text("unknown"), indexes=indexes),
     )  # fmt: skip
     yield way_out(
         ctx,
         "dynamodb",
         text(
             "A table with keys {keys} and {indexes} indexes.",
-            keys=keys or "unknown",
+            keys=keys or text("unknown"),
             indexes=indexes,
         ),
     )

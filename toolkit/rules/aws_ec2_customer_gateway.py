@@ -20,13 +20,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     said = text(
         "The office's end {ip} (ASN {asn}{device}).",
         ip=record.get("IpAddress", "?"),
-        asn=record.get("BgpAsn") or record.get("BgpAsnExtended") or "none",
+        asn=record.get("BgpAsn") or record.get("BgpAsnExtended") or text("unknown"),
         device=f", {record['DeviceName']}" if record.get("DeviceName") else "",
     )
     if users:
         yield Disposition("absorbed", said, into=users[0].key)
     else:
-        yield Disposition("retire", text("No VPN uses it. {said}", said=str(said)))
+        yield Disposition("retire", text("No VPN uses it. {said}", said=said))
 
 
 RULE = Rule(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Loss, Move, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._kept import keep_copy
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -21,13 +22,20 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         *ctx.estate.having("aws.ec2.launch_template", _images, source.id),
     ]
     name = record.get("Name") or source.name
+    disks = [each["Ebs"] for each in record.get("BlockDeviceMappings", []) if each.get("Ebs")]
     if not users:
         yield Disposition("retire", text("Nothing read here starts from {name}.", name=name))
+        if held := [str(disk["SnapshotId"]) for disk in disks if disk.get("SnapshotId")]:
+            sizes = [disk.get("VolumeSize") for disk in disks]
+            yield from keep_copy(
+                ctx, source, gib=sum(sizes) if all(sizes) else None, snapshots=tuple(held)
+            )
         return
-    disks = [each["Ebs"] for each in record.get("BlockDeviceMappings", []) if each.get("Ebs")]
     yield Move(
         "image",
-        text("the image {name} ({system})", name=name, system=record.get("PlatformDetails", "?")),
+        text("the image {name} ({system})", name=name, system=record["PlatformDetails"])
+        if record.get("PlatformDetails")
+        else text("the image {name}", name=name),
         gb=sum(d.get("VolumeSize", 0) for d in disks) or None,
     )
     if record.get("Architecture") == "arm64":
@@ -72,7 +80,7 @@ RULE = Rule(
     ),
     translate=translate,
     carried=fields(
-        "Name PlatformDetails Architecture BootMode BlockDeviceMappings.Ebs.VolumeSize ProductCodes.ProductCodeId"
+        "Name PlatformDetails Architecture BootMode BlockDeviceMappings.Ebs.VolumeSize BlockDeviceMappings.Ebs.SnapshotId ProductCodes.ProductCodeId"
     ),
     lost={
         "TpmSupport": "A virtual TPM has to be asked for.",

@@ -23,14 +23,18 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     if state in ("terminated", "shutting-down"):
         yield Disposition("retire", text("It is {state}.", state=state))
         return
-    for tag, type_, what in (
-        ("aws:autoscaling:groupName", "aws.autoscaling.auto_scaling_group", "the group"),
-        ("eks:nodegroup-name", "aws.eks.nodegroup", "the node group"),
+    for tag, type_, says in (
+        (
+            "aws:autoscaling:groupName",
+            "aws.autoscaling.auto_scaling_group",
+            "A member of the group {name}.",
+        ),
+        ("eks:nodegroup-name", "aws.eks.nodegroup", "A member of the node group {name}."),
     ):
         if source.tags.get(tag):
             yield Disposition(
                 "absorbed",
-                text("A member of {what} {name}.", what=what, name=source.tags[tag]),
+                text(says, name=source.tags[tag]),
                 into=ctx.key(type_, source.tags[tag], source) or "",
             )
             return
@@ -41,12 +45,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             text(
                 "{name} is stopped ({why}).",
                 name=source.name,
-                why=record.get("StateTransitionReason") or "no reason given",
+                why=record.get("StateTransitionReason") or text("no reason given"),
             ),
         )
         if ctx.decide(
             source.key, "stopped", text("{name} is stopped: what becomes of it?", name=source.name),
-            (Option("retire", "Not moved", "Its volumes are kept as snapshots at AWS until you delete them."), Option("keep", "Moved, and stopped there too", "Costs storage.")),
+            (Option("retire", "Not moved", "A last copy of its volumes is kept, as the decision of each says."), Option("keep", "Moved, and stopped there too", "Costs storage.")),
             "retire", "A stopped server that nobody starts is a candidate to retire.",
         ) == "retire":  # fmt: skip
             yield Disposition("retire", "It is stopped.")

@@ -19,15 +19,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     data = held.get("LaunchTemplateData") or {}
     named = source.record.get("LaunchTemplateName", source.name)
     said = text(
-        "{name}: {type} from {image} with the key {key}.",
+        "{name}: {type} from {image} with the key {key}."
+        if data.get("KeyName")
+        else "{name}: {type} from {image} without a key.",
         name=named,
-        type=data.get("InstanceType", "no type"),
+        type=data.get("InstanceType") or text("no type"),
         image=hit.name
         if (hit := ctx.estate.find("aws.ec2.image", data.get("ImageId"), source))
-        else "a public image"
+        else text("a public image")
         if data.get("ImageId")
-        else "no image",
-        key=data.get("KeyName", "none"),
+        else text("no image"),
+        key=data.get("KeyName") or "",
     )
     users = ctx.estate.having("aws.autoscaling.auto_scaling_group", _templates, source.id)
     if users:
@@ -37,7 +39,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "retire",
             text(
                 "No group read here starts from it. {said}",
-                said=str(said),
+                said=said,
             ),
         )
 

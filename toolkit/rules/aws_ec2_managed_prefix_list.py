@@ -33,7 +33,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         text(
             "Written out where {name} is used: {entries}.",
             name=record.get("PrefixListName", source.name),
-            entries=", ".join(sorted(entries)) or "it is empty",
+            entries=", ".join(sorted(entries)) or text("it is empty"),
         ),
     )
 

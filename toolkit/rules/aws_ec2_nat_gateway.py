@@ -55,6 +55,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "Firewalls of others change at their pace.",
             lead_days=21,
             role="communication",
+            expected="Every partner has confirmed that both addresses pass, the old and the new one.",
+            undo="Tell them that the old address stays.",
+            minutes=30,
         )
     network = ctx.estate.find("aws.ec2.vpc", record.get("VpcId"), source)
     if network is not None and nat_protocols(ctx, network) == "admit":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from toolkit.outcomes import Disposition, Loss, Outcome, text
+from toolkit.outcomes import Disposition, Loss, Outcome, joined, text
 from toolkit.rule import Fetch, Rule, fields, noise
 from toolkit.rules._paths import open_both_ways
 
@@ -29,15 +29,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Disposition("absorbed", "It lets everything pass.", into=vpc or "")
         return
     denies = [
-        f"{'out' if e.get('Egress') else 'in'} #{e.get('RuleNumber')} {e.get('Protocol')} {(e.get('PortRange') or {}).get('From', '')}-{(e.get('PortRange') or {}).get('To', '')} {(e.get('IcmpTypeCode') or {}).get('Type', '')} {e.get('CidrBlock') or e.get('Ipv6CidrBlock')}"
+        text("out {rule}" if e.get("Egress") else "in {rule}", rule=_rule(e))
         for e in source.record.get("Entries", []) if e.get("RuleAction") == "deny" and e.get("RuleNumber") != 32767
     ]  # fmt: skip
     yield Loss(
         "Entries.RuleAction",
         text(
             "It is not carried as a list: what it denies in {subnets} is left out of the groups there ({denies}).",
-            subnets=", ".join(sorted(subnets)) or "its subnets",
-            denies="; ".join(denies) or "all that it does not allow",
+            subnets=", ".join(sorted(subnets)) or text("its subnets"),
+            denies=joined(denies, "; ") or text("all that it does not allow"),
         ),
     )
     yield Disposition(
@@ -45,10 +45,16 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         text(
             "Its {count} entries narrow the groups of {subnets}.",
             count=len(source.record.get("Entries", [])),
-            subnets=", ".join(sorted(subnets)) or "its subnets",
+            subnets=", ".join(sorted(subnets)) or text("its subnets"),
         ),
         into=vpc or "",
     )
+
+
+def _rule(entry: Mapping[str, Any]) -> str:
+    """Number, protocol, ports and range of an entry, as AWS writes them."""
+    ports, icmp = entry.get("PortRange") or {}, entry.get("IcmpTypeCode") or {}
+    return f"#{entry.get('RuleNumber')} {entry.get('Protocol')} {ports.get('From', '')}-{ports.get('To', '')} {icmp.get('Type', '')} {entry.get('CidrBlock') or entry.get('Ipv6CidrBlock')}"
 
 
 RULE = Rule(

@@ -61,7 +61,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             ):
                 yield Loss(
                     f"Routes.{member}",
-                    text("The route to {to} through {what} is not carried.", to=to, what=says),
+                    text(
+                        "The route to {to} through {what} is not carried.", to=to, what=text(says)
+                    ),
                     "major",
                 )
         if str(route.get("GatewayId", "")).startswith("vgw-"):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.intents.network import Firewall, Opening
-from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, text
+from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, joined, text
 from toolkit.rule import Fetch, Rule, fields, noise
 from toolkit.rules._groups import balancer_subnets, label, ways_of
-from toolkit.rules._paths import Way, along, cidrs_of, openings_of
+from toolkit.rules._paths import FROM_BALANCER, Way, along, cidrs_of, openings_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -45,7 +45,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         if isinstance(each, Opening):
             openings += _through_balancers(each, source, ctx)
         else:
-            yield Loss(each[0], each[1], "minor" if "port 0" in each[1] else "major")
+            yield Loss(each[0], each[1], "minor" if "port 0" in str(each[1]) else "major")
     forms: dict[str, Firewall] = {}
     for way in ways_of(ctx, source):
         kept, cut = [], set()
@@ -76,7 +76,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "critical" if {"tcp 22", "tcp 3389", "everything"} & set(world) else "warning",
             text(
                 "The whole internet may reach {ports} behind {name}.",
-                ports=", ".join(world),
+                ports=joined(text(each) if each == "everything" else each for each in world),
                 name=name,
             ),
         )
@@ -140,9 +140,7 @@ def _through_balancers(each: Opening, source: Resource, ctx: Context) -> Iterato
     )  # fmt: skip
     if choice == "admit":
         for cidr in subnets:
-            yield Opening(
-                "ingress", each.protocol, each.first, each.last, cidr, 4, "from the load balancer"
-            )
+            yield Opening("ingress", each.protocol, each.first, each.last, cidr, 4, FROM_BALANCER)
 
 
 def _worn(interface: Resource) -> Iterator[object]:

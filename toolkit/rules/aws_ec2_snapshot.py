@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._kept import keep_copy
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -25,8 +26,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     said = text(
         "{size} GiB of {volume}{note}.",
         size=record.get("VolumeSize", "?"),
-        volume=volume.name if volume else "a volume that is gone",
-        note=f": {record['Description']}" if record.get("Description") else "",
+        volume=volume.name if volume else text("a volume that is gone"),
+        note=text(": {said}", said=record["Description"]) if record.get("Description") else "",
     )
     if volume is not None:
         yield Disposition(
@@ -37,6 +38,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
     else:
         yield Disposition("retire", said)
+        yield from keep_copy(ctx, source, gib=record.get("VolumeSize"), snapshots=(source.id,))
 
 
 def _snapshots(image: Resource) -> Iterator[object]:

@@ -19,20 +19,22 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     hung = ctx.estate.where("aws.ec2.transit_gateway_attachment", "TransitGatewayId", source.id)
     yield Task(
         "hub",
-        text(
-            "Design what connects {count} networks in place of {name}{note}",
-            count=len(hung),
-            name=source.name,
-            note=f" ({record['Description']})" if record.get("Description") else "",
-        ),
+        text("Design what connects the networks in place of {name}", name=source.name),
         "Routes between networks of several projects need a hub of your own or the provider's private backbone.",
         lead_days=30,
         role="network",
+        settings=(
+            (text("networks on it"), str(len(hung))),
+            *(((text("description"), record["Description"]),) if record.get("Description") else ()),
+        ),
+        expected="A drawing with every network, its addresses and its next hop; the owner has signed it.",
+        minutes=None,
+        basis="it depends on whether the networks land in one project, and on what the provider's backbone offers",
     )
     asn = (record.get("Options") or {}).get("AmazonSideAsn")
     yield Disposition(
         "refactor",
-        text("A hub with the ASN {asn}.", asn=asn or "unknown"),
+        text("A hub with the ASN {asn}.", asn=asn or text("unknown")),
         way_out="One router with interfaces in each network; vRack at OVHcloud; VyOS or OPNsense as a hub",
         work="Draw the routes that exist, decide which are needed, build, test.",
     )

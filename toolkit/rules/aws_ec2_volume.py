@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.compute import Volume
 from toolkit.outcomes import Disposition, Finding, Move, Outcome, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._kept import keep_copy
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -26,6 +27,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             text("No instance uses this volume of {size} GiB.", size=size),
         )
         yield Disposition("retire", "Attached to nothing.")
+        yield from keep_copy(ctx, source, gib=size, volume=source.id)
         return
     server = ctx.estate.find("aws.ec2.instance", attached[0]["InstanceId"], source)
     if server is not None:
@@ -42,6 +44,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             yield Disposition(
                 "retire", text("{name}, which uses it, is stopped.", name=server.name)
             )
+            yield from keep_copy(ctx, source, gib=size, volume=source.id)
             return
         if attached[0].get("Device") == server.record.get("RootDeviceName"):
             yield Disposition(

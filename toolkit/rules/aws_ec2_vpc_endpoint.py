@@ -32,6 +32,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "PrivateLink of a partner ends with AWS.",
             lead_days=30,
             role="network",
+            expected="The partner's written word which address and port it will be, and one request that it answered.",
+            minutes=None,
+            basis="the partner decides what it offers and when",
         )
         yield Disposition(
             "refactor",

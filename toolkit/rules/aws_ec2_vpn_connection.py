@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from toolkit.outcomes import Disposition, Loss, Outcome, Task, text
+from toolkit.outcomes import Disposition, Loss, Outcome, Task, Text, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
+from toolkit.rules._paths import cidrs_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -21,16 +22,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         return
     peer = ctx.estate.find("aws.ec2.customer_gateway", record.get("CustomerGatewayId"), source)
     options = record.get("Options") or {}
-    routes = (
-        ", ".join(
-            sorted(
-                each["DestinationCidrBlock"]
-                for each in record.get("Routes", [])
-                if each.get("DestinationCidrBlock")
-            )
+    routes = ", ".join(
+        sorted(
+            each["DestinationCidrBlock"]
+            for each in record.get("Routes", [])
+            if each.get("DestinationCidrBlock")
         )
-        or "by BGP"
-    )
+    ) or text("those that it announces")
     versions = sorted(
         {
             v["Value"]
@@ -40,9 +38,16 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         }
     )
     yield Task(
-        "vpn", text("Build the tunnel to {peer} anew: {count} tunnels, routes {routes}, {routing}{versions}", peer=peer.name if peer else "the other side", count=len(options.get("TunnelOptions", [])) or 2, routes=routes,
-                    routing="static" if options.get("StaticRoutesOnly") else "BGP", versions=f", {', '.join(versions)}" if versions else ""),
+        "vpn", text("Build the tunnel to {peer} anew", peer=peer.name if peer else text("the other side")),
         "Keys and addresses of the tunnel stay with AWS; the other side changes its configuration in the same window.", lead_days=21, role="network",
+        settings=(
+            (text("tunnels"), str(len(options.get("TunnelOptions", [])) or 2)), (text("networks behind it"), routes),
+            (text("networks on this side"), _near(source, ctx)), (text("routing"), text("static") if options.get("StaticRoutesOnly") else "BGP"),
+            *(((text("key exchange"), ", ".join(versions)),) if versions else ()),
+        ),
+        check="sudo swanctl --list-sas", minutes=None, basis="the other side changes its configuration at its own pace",
+        expected="Every tunnel is ESTABLISHED, and a host behind it answers from each network of this side.",
+        undo="Take the new tunnel down; the one at AWS is still up.",
     )  # fmt: skip
     yield Loss(
         "Options.TunnelOptions.OutsideIpAddress",
@@ -53,7 +58,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 for t in options.get("TunnelOptions", [])
                 if t.get("OutsideIpAddress")
             )
-            or "not read",
+            or text("addresses not read"),
         ),
         "major",
     )
@@ -65,6 +70,33 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         way_out="strongSwan or WireGuard on a server with two ports",
         work="Exchange keys with the other side, build, test fail-over.",
     )
+
+
+def _near(source: Resource, ctx: Context) -> Text | str:
+    """The ranges of the networks whose routes lead into the tunnel: new ones where a network is renumbered."""
+    gateway = source.record.get("VpnGatewayId")
+    tables = [
+        *ctx.estate.having("aws.ec2.route_table", _gateways, gateway),
+    ] if gateway else []  # fmt: skip
+    found = {held.key: held for table in tables if (held := ctx.estate.find("aws.ec2.vpc", table.record.get("VpcId"), table)) is not None}  # fmt: skip
+    said: list[str] = []
+    moved: list[str] = []
+    for key, vpc in sorted(found.items()):
+        decision = ctx.decisions.get(f"keep-addresses:{key}")
+        if decision is not None and decision.chosen == "renumber":
+            moved.append(vpc.name)
+        else:
+            said += cidrs_of(vpc.record)
+    if moved:
+        return text("the new addresses of {names} (`cidr-...` in their stack){others}", names=", ".join(moved), others="".join(f", {each}" for each in said))  # fmt: skip
+    return ", ".join(said) or text("those whose routes lead into it; no such route was read")
+
+
+def _gateways(table: Resource) -> Iterator[object]:
+    for each in table.record.get("PropagatingVgws", []):
+        yield each.get("GatewayId")
+    for each in table.record.get("Routes", []):
+        yield each.get("GatewayId")
 
 
 RULE = Rule(
@@ -80,7 +112,7 @@ RULE = Rule(
     ),
     translate=translate,
     carried=fields(
-        "State CustomerGatewayId Routes.DestinationCidrBlock Options.StaticRoutesOnly Options.TunnelOptions.OutsideIpAddress Options.TunnelOptions.IkeVersions.Value Options.EnableAcceleration"
+        "State CustomerGatewayId VpnGatewayId Routes.DestinationCidrBlock Options.StaticRoutesOnly Options.TunnelOptions.OutsideIpAddress Options.TunnelOptions.IkeVersions.Value Options.EnableAcceleration"
     ),
     lost={
         "Options.LocalIpv4NetworkCidr": Lost(
@@ -100,7 +132,7 @@ RULE = Rule(
         "CoreNetworkArn": Lost("Cloud WAN has no successor.", "major"),
     },
     noise=noise(
-        id="VpnConnectionId VpnGatewayId TransitGatewayId VpnConcentratorId CoreNetworkAttachmentArn PreSharedKeyArn",
+        id="VpnConnectionId TransitGatewayId VpnConcentratorId CoreNetworkAttachmentArn PreSharedKeyArn",
         internal="Category Type Options.OutsideIpAddressType Options.TransportTransitGatewayAttachmentId Options.TunnelInsideIpVersion Options.TunnelBandwidth CustomerGatewayConfiguration Options.TunnelOptions Tags",
         derived="GatewayAssociationState Routes.Source Routes.State",
     ),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """One decision for everything that runs in it."""
     record = source.record
-    providers = ", ".join(sorted(record.get("capacityProviders", []))) or "none"
+    providers = ", ".join(sorted(record.get("capacityProviders", []))) or text("unknown")
     choice = ctx.decide(
         source.key, "containers", text("Where do the containers of {name} run?", name=record["clusterName"]),
         (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Loss, Outcome, Task, text
+from toolkit.plan.names import slug
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
 
 if TYPE_CHECKING:
@@ -40,10 +41,16 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         for id_ in net.get("subnets", [])
         if (hit := ctx.estate.find("aws.ec2.subnet", id_, source))
     ]
+    deployment = slug(record["serviceName"]) or "service"
     yield Task(
-        "container-service", text("Run {count} of {task} as {name}{balanced}; it was on {kind} in {subnets} with the groups {groups}", count=record.get("desiredCount", 1), task=task, name=record["serviceName"],
-             balanced=f" behind the balancer ({', '.join(balancers)})" if balancers else "", kind=kind, subnets=", ".join(subnets) or "no subnets read", groups=", ".join(groups) or "none"),
+        "container-service", text("Run the containers of {name}", name=record["serviceName"]),
         "Services of ECS become Deployments, or units on servers, as the cluster's decision says.", lead_days=10,
+        settings=(
+            (text("copies"), str(record.get("desiredCount", 1))), (text("containers"), task), (text("ran on"), kind), (text("subnets"), ", ".join(subnets) or text("not read")),
+            (text("groups"), ", ".join(groups) or text("none")), *(((text("behind the balancer"), ", ".join(balancers)),) if balancers else ()),
+        ),
+        check=f"kubectl rollout status deployment/{deployment} --timeout=5m",
+        expected="As many copies are ready as it had; on servers, the unit is active on each of them.", minutes=60,
     )  # fmt: skip
     if net.get("assignPublicIp") == "ENABLED":
         yield Loss(
@@ -56,7 +63,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         text(
             "A service of {cluster}{grace}.",
             cluster=cluster.name if cluster else "ECS",
-            grace=f", left alone for {grace} s after its start" if grace else "",
+            grace=text(", left alone for {n} s after its start", n=grace) if grace else "",
         ),
         way_out="Kubernetes Deployment and Service",
         work="Write the manifests; carry secrets and logging over.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from toolkit.outcomes import Disposition, Loss, Outcome, Task, text
+from toolkit.outcomes import Disposition, Loss, Outcome, Task, Text, joined, text
+from toolkit.plan.names import slug
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
 
 if TYPE_CHECKING:
@@ -17,16 +18,18 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """What a person needs to write the manifest; values of the environment are in the rewiring list."""
     held = source.record.get("Task") or {}
     containers = held.get("containerDefinitions", [])
-    said = "; ".join(_container(each) for each in containers)
+    said = joined((_container(each) for each in containers), "; ")
+    family = str(held.get("family", source.name))
     yield Task(
         "container-template",
-        text(
-            "Write the pod template of {family}: {containers}",
-            family=held.get("family", source.name),
-            containers=said or "no containers",
-        ),
+        text("Write the pod template of {family}", family=family),
         "Task definitions do not run elsewhere.",
         lead_days=10,
+        settings=((text("containers"), said or text("none")),),
+        check=f"kubectl apply --dry-run=server -f {slug(family) or 'pod'}.yaml",
+        expected="The cluster accepts the manifest; images, ports and limits are those in the table.",
+        minutes=30 * max(1, len(containers)),
+        basis="30 minutes per container, estimated",
     )
     names = sorted({e.get("name", "") for c in containers for e in c.get("environment", [])})
     if names:
@@ -75,13 +78,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     )
 
 
-def _container(held: dict[str, Any]) -> str:
+def _container(held: dict[str, Any]) -> Text:
     ports = ", ".join(
         f"{p.get('containerPort')}/{p.get('protocol', 'tcp')}" for p in held.get("portMappings", [])
     )
     memory = held.get("memory") or held.get("memoryReservation") or "?"
-    size = f"CPU {held.get('cpu', 0)}, {memory} MiB" + (f", ports {ports}" if ports else "")
-    return f"{held.get('name', '?')} from {held.get('image', '?')} ({size})"
+    return text(
+        "{name} from {image} (CPU {cpu}, {memory} MiB{ports})", name=held.get("name", "?"), image=held.get("image", "?"), cpu=held.get("cpu", 0), memory=memory,
+        ports=text(", ports {ports}", ports=ports) if ports else "",
+    )  # fmt: skip
 
 
 RULE = Rule(

@@ -57,7 +57,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             text(
                 "{mode} throughput{speed} becomes what the server or share gives.",
                 mode=record["ThroughputMode"],
-                speed=f" ({record['ProvisionedThroughputInMibps']} MiB/s)"
+                speed=text(" ({n} MiB/s)", n=record["ProvisionedThroughputInMibps"])
                 if record.get("ProvisionedThroughputInMibps")
                 else "",
             ),

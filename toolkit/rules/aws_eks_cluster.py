@@ -45,13 +45,16 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     service = (held.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
     yield Task(
         "workloads",
-        text(
-            "Deploy the workloads of {name} again and copy their volumes{note}",
-            name=source.name,
-            note=f" (services had {service})" if service else "",
-        ),
+        text("Deploy the workloads of {name} again and copy their volumes", name=source.name),
         "Manifests move; pods' roles, load balancer annotations, EBS volumes and ECR pull secrets do not.",
         lead_days=20,
+        settings=(((text("services had"), service),) if service else ()),
+        command="kubectl get deployments,statefulsets,daemonsets,cronjobs,services,ingresses,persistentvolumeclaims --all-namespaces",
+        check="kubectl get pods --all-namespaces --field-selector=status.phase!=Running,status.phase!=Succeeded",
+        expected="The check lists no pod, and each volume has the files that it had.",
+        undo="Delete the workloads at the target; the cluster at AWS runs on.",
+        minutes=None,
+        basis="how many workloads run in the cluster is not read",
     )
     if issuer := ((held.get("identity") or {}).get("oidc") or {}).get("issuer"):
         yield Loss(

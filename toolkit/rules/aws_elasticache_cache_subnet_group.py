@@ -27,14 +27,17 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "absorbed",
             text(
                 "Its subnets ({subnets}) are the cache's own.",
-                subnets=", ".join(subnets) or "not read",
+                subnets=", ".join(subnets) or text("no subnets read"),
             ),
             into=users[0].key,
         )
     else:
         yield Disposition(
             "retire",
-            text("No cache uses it ({subnets}).", subnets=", ".join(subnets) or "no subnets read"),
+            text(
+                "No cache uses it ({subnets}).",
+                subnets=", ".join(subnets) or text("no subnets read"),
+            ),
         )
 
 

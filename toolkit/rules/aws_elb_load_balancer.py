@@ -9,7 +9,7 @@ from toolkit.intents.entry import Backend, Balancer, Listener, Probe
 from toolkit.intents.network import Binding, PublicAddress
 from toolkit.outcomes import Loss, Outcome, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
-from toolkit.rules._balancers import allowed, members
+from toolkit.rules._balancers import allowed, cut_off, facing_subnets, members
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -25,7 +25,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         for each in record.get("Subnets", [])
         if (key := ctx.key("aws.ec2.subnet", each, source))
     )
-    public = record.get("Scheme", "internet-facing") == "internet-facing"
+    facing = record.get("Scheme", "internet-facing") == "internet-facing"
+    subnets, public = facing_subnets(ctx, subnets, facing)
+    if facing and not public:
+        yield from cut_off("Scheme", name)
     yield Balancer(
         origin=source.key,
         name=name,

@@ -9,6 +9,7 @@ from toolkit.intents.entry import Balancer
 from toolkit.intents.network import Binding, PublicAddress
 from toolkit.outcomes import Loss, Outcome, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
+from toolkit.rules._balancers import cut_off, facing_subnets
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -24,7 +25,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         key for each in zones if (key := ctx.key("aws.ec2.subnet", each.get("SubnetId"), source))
     )
     attributes = {each.get("Key"): each.get("Value") for each in record.get("Attributes", [])}
-    public = record.get("Scheme", "internet-facing") == "internet-facing"
+    facing = record.get("Scheme", "internet-facing") == "internet-facing"
+    subnets, public = facing_subnets(ctx, subnets, facing)
+    if facing and not public:
+        yield from cut_off("Scheme", name)
     idle = int(attributes.get("idle_timeout.timeout_seconds") or 60)
     yield Balancer(
         origin=source.key,
@@ -71,7 +75,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "major",
         )
     for name, says in (
-        ("access_logs.s3.enabled", "Access logs to S3 end."),
+        ("access_logs.s3.enabled", text("Access logs to {bucket} end.", bucket="S3")),
         ("deletion_protection.enabled", "It is protected by Pulumi instead."),
         ("waf.fail_open.enabled", "The web firewall in front of it ends."),
     ):

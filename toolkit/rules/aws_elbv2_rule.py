@@ -44,7 +44,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 "Conditions.Field",
                 text(
                     "Octavia cannot decide by {kind}; without that the rule would match too much, so it is left out.",
-                    kind=kind or "this",
+                    kind=kind or text("this"),
                 ),
                 "major",
             )

@@ -22,12 +22,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "retire", text("{service} made this rule for itself.", service=record["ManagedBy"])
         )
         return
-    targets = (
-        ", ".join(
-            sorted(each.get("Arn", "").rsplit(":", 1)[-1] for each in record.get("Targets", []))
-        )
-        or "nothing"
-    )
+    targets = ", ".join(
+        sorted(each.get("Arn", "").rsplit(":", 1)[-1] for each in record.get("Targets", []))
+    ) or text("nothing")
     if record.get("ScheduleExpression"):
         yield way_out(
             ctx,

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Outcome, Task, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._identity import AUTHORIZATION, allowed
+from toolkit.rules._identity import (
+    AUTHORIZATION,
+    allowed,
+    keycloak_create,
+    keycloak_delete,
+    keycloak_find,
+)
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -17,16 +23,19 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """The group stays a group; what it may do is decided anew."""
     record = source.record
+    name = record["GroupName"]
     yield Task(
         "group",
-        text(
-            "Create the Keycloak group {name} and map it to roles (at AWS: {may})",
-            name=record["GroupName"],
-            may=allowed(record, "GroupPolicyList"),
-        ),
+        text("Create the group {name} in Keycloak and give it its roles", name=name),
         "Roles at the target are given to groups, not to people.",
-        lead_days=10,
+        lead_days=12,
         role="security",
+        settings=((text("at AWS it may"), allowed(record, "GroupPolicyList")),),
+        command=keycloak_create("groups", name=name),
+        check=keycloak_find("groups", name),
+        expected="The check shows its id; the project's roles are mapped to the group.",
+        undo=text("{command} (nobody is in it yet).", command=keycloak_delete("groups", name)),
+        minutes=15,
     )
     yield Disposition(
         "refactor",

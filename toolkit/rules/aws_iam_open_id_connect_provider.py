@@ -17,7 +17,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """A cluster's own issuer goes with the cluster; a pipeline's issuer needs a new way in."""
     held = source.record.get("Provider") or {}
     url = held.get("Url") or source.id.split("oidc-provider/", 1)[-1]
-    audiences = ", ".join(held.get("ClientIDList", [])) or "any audience"
+    audiences = ", ".join(held.get("ClientIDList", [])) or text("any audience")
     if ".eks." in url or "oidc.eks" in url:
         yield Disposition(
             "absorbed",
@@ -39,10 +39,15 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         )
     yield Task(
         "federation",
-        text("Let {url} ({audiences}) in at the target", url=url, audiences=audiences),
+        text("Let the pipelines of {url} in at the target", url=url),
         "OpenStack federates with OIDC only where the provider set it up; otherwise pipelines get application credentials.",
         lead_days=10,
         role="security",
+        settings=((text("audiences"), audiences),),
+        command='openstack federation protocol list --identity-provider "${IDENTITY_PROVIDER:?}"',
+        expected="One pipeline has run against the target with a credential of its own; no key of AWS is in its settings.",
+        undo="Revoke the pipeline's credential at the target.",
+        minutes=60,
     )
     yield Disposition(
         "refactor",

@@ -35,7 +35,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         "refactor" if users else "retire",
         text(
             "Allows something in {services}; attached {users} times. {said}",
-            services=", ".join(touched) or "nothing",
+            services=", ".join(touched) or text("nothing"),
             users=users,
             said=record.get("Description", ""),
         ),

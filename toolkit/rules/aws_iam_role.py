@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
-from toolkit.rules._identity import AUTHORIZATION, allowed, trusted, unasked
+from toolkit.rules._identity import (
+    AUTHORIZATION,
+    allowed,
+    application_credential,
+    trusted,
+    unasked,
+)
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -40,7 +46,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                 "{name} may be assumed from {accounts}{note}; that access ends with AWS.",
                 name=name,
                 accounts=", ".join(partners),
-                note=" (not among the accounts read)" if foreign else "",
+                note=text(" (not among the accounts read)") if foreign else "",
             ),
         )
         bare = {_account(each) for each in unasked(record.get("AssumeRolePolicyDocument"))}
@@ -61,28 +67,28 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     if own and not services:
         yield Task(
             "role-people",
-            text(
-                "Give {who} their access at the target (at AWS: {name} may {may})",
-                who=", ".join(own),
-                name=name,
-                may=may,
-            ),
+            text("Give those who assume {name} their access at the target", name=name),
             "Roles cannot be assumed across clouds; people and partners get accounts, pipelines get tokens.",
             lead_days=10,
             role="security",
+            settings=((text("who"), ", ".join(own)), (text("at AWS it may"), may)),
+            expected="Each of them has signed in at the target once, or has said in writing that they no longer need it.",
+            undo="Take the accounts away again; the role at AWS still works.",
+            minutes=20 * len(own),
+            basis="20 minutes for each who assumes it, estimated",
         )
     else:
         yield Task(
             "workload-credential",
-            text(
-                "Replace {name} for {services} by an application credential (at AWS: {may})",
-                name=name,
-                services=", ".join(services) or "nobody",
-                may=may,
-            ),
+            text("Create an application credential in place of the role {name}", name=name),
             "There are no roles for servers or functions at the target: an application credential, kept in the secret store.",
             lead_days=5,
             role="security",
+            settings=(
+                (text("used by"), ", ".join(services) or text("nobody")),
+                (text("at AWS it may"), may),
+            ),
+            **application_credential(name),
         )
     if record.get("Tags"):
         yield Loss(

@@ -22,6 +22,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         "Its metadata is exchanged anew; signing keys differ.",
         lead_days=10,
         role="security",
+        check='kcadm.sh get identity-provider/instances -r "${REALM:?}" --fields alias,providerId,enabled',
+        expected="The provider is listed and enabled, and one person has signed in through it.",
+        undo="Remove the provider in Keycloak; signing in at AWS is unchanged.",
+        minutes=120,
     )
     yield Disposition(
         "replatform",

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from toolkit.outcomes import Disposition, Finding, Loss, Outcome, Task, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._identity import AUTHORIZATION, allowed
+from toolkit.rules._identity import (
+    AUTHORIZATION,
+    allowed,
+    application_credential,
+    keycloak_create,
+    keycloak_delete,
+    keycloak_find,
+    keycloak_join,
+)
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -34,24 +42,37 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     if machine:
         yield Task(
             "machine-credential",
-            text("Create an application credential for {name} (at AWS: {may})", name=name, may=may),
+            text("Create an application credential for {name}", name=name),
             "A machine needs a credential of its own, limited to one project and its roles.",
             lead_days=5,
             role="security",
+            settings=((text("at AWS it may"), may),),
+            **application_credential(name),
         )
     else:
         yield Task(
             "person-account",
-            text(
-                "Create {name} in Keycloak, in the groups {groups} (at AWS: {may}{tags})",
-                name=name,
-                groups=", ".join(groups) or "none",
-                may=may,
-                tags=f"; {tags}" if tags else "",
-            ),
+            text("Create {name} in Keycloak", name=name),
             "People sign in through one identity provider; roles at the target follow from groups.",
             lead_days=10,
             role="security",
+            settings=(
+                (text("groups"), ", ".join(groups) or text("none")),
+                (text("at AWS it may"), may),
+                *(((text("tags"), tags),) if tags else ()),
+            ),
+            command=" &&\n".join(
+                (
+                    keycloak_create("users", username=name, enabled="true"),
+                    *(keycloak_join(name, group) for group in groups),
+                )
+            ),
+            check=keycloak_find("users", name),
+            expected="The check shows an id, and the person has signed in once with a second factor.",
+            undo=text(
+                "{command} (the user at AWS is unchanged).", command=keycloak_delete("users", name)
+            ),
+            minutes=10,
         )
     if boundary := (record.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"):
         yield Loss(
@@ -62,7 +83,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             ),
             "major",
         )
-    if "AdministratorAccess" in may:
+    if "AdministratorAccess" in str(may):
         yield Finding(
             "user-administrator",
             "warning",

@@ -52,9 +52,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         text(
             "What {name} ({spec}, {usage}{state}) encrypted can only be decrypted by KMS: decrypt it before AWS is out of reach.{note}",
             name=name,
-            spec=meta.get("KeySpec", "symmetric"),
+            spec=meta.get("KeySpec") or text("symmetric"),
             usage=meta.get("KeyUsage", "ENCRYPT_DECRYPT"),
-            state="" if meta.get("Enabled", True) else ", disabled",
+            state="" if meta.get("Enabled", True) else text(", disabled"),
             note=text(" Its purpose: {purpose}.", purpose=meta["Description"])
             if meta.get("Description")
             else "",

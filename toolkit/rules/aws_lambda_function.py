@@ -28,10 +28,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         "lambda",
         text(
             "{runtime}, {memory} MB, up to {timeout} s{triggers}.",
-            runtime=record.get("Runtime") or record.get("PackageType", "container image"),
+            runtime=record.get("Runtime") or record.get("PackageType") or text("container image"),
             memory=record.get("MemorySize", 128),
             timeout=record.get("Timeout", 3),
-            triggers=f", fed by {', '.join(sorted(names))}" if names else "",
+            triggers=text(", fed by {names}", names=", ".join(sorted(names))) if names else "",
         ),
     )
     if names:
@@ -58,12 +58,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     if names := sorted((record.get("Environment") or {}).get("Variables") or {}):
         yield Task(
             "function-environment",
-            text(
-                "Carry the environment of {function} over: {names}",
-                function=source.name,
-                names=", ".join(names),
-            ),
+            text("Carry the environment of {function} over", function=source.name),
             "Its values name AWS endpoints and secrets; the rewiring list has each.",
+            settings=((text("variables"), ", ".join(names)),),
+            expected="The successor's settings have each of these variables; secrets come from the secret store.",
+            minutes=5 * len(names),
+            basis="5 minutes per variable, estimated",
         )
 
 

@@ -18,7 +18,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """Retention says what the law or the team expects; the history does not move by itself."""
     days = source.record.get("retentionInDays")
     yield way_out(
-        ctx, "cloudwatch", text("Logs kept {days}.", days=f"{days} days" if days else "for ever")
+        ctx,
+        "cloudwatch",
+        text("Logs kept {days}.", days=text("{n} days", n=days) if days else text("for ever")),
     )
     if not days or days >= 365:
         yield Loss(

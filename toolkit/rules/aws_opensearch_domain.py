@@ -28,7 +28,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             engine=held.get("EngineVersion", "OpenSearch"),
             nodes=nodes,
             kind=cluster.get("InstanceType", "?"),
-            size=f" with {volume} GiB each" if volume else "",
+            size=text(" with {n} GiB each", n=volume) if volume else "",
         ),
     )
     yield Move(

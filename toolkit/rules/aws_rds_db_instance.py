@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from toolkit.intents.data import Database
-from toolkit.outcomes import Disposition, Finding, Loss, Move, Option, Outcome, Task, text
+from toolkit.outcomes import Disposition, Finding, Loss, Move, Option, Outcome, Task, Text, text
+from toolkit.plan.names import slug
 from toolkit.rule import Fetch, Lost, Rule, fields, noise
 from toolkit.rules._databases import PORTS, ended, engine_of, outsiders, settings, size_of
 
@@ -92,6 +94,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Task(
             "logical-replication", text("Turn on logical replication in {name}'s parameter group and reboot it", name=source.name),
             "A short window needs replication, and the parameter only holds after a reboot.", lead_days=7, role="database",
+            **_logical(source, engine),
         )  # fmt: skip
     if date := ended(engine, version):
         yield Finding(
@@ -161,6 +164,57 @@ def _replica(replica: Resource, ctx: Context, primary: str) -> str:
         (Option("drop", "Not built: the primary carries its reads", "Check the load first."), Option("node", "One more node of the successor", "Costs one more node.")),
         "drop", "Nothing read here says how much it is asked.",
     )  # fmt: skip
+
+
+class _Made(TypedDict):
+    """What the step that turns on replication is told by."""
+
+    command: str
+    check: str
+    expected: Text
+    undo: Text
+    minutes: float | None
+    basis: Text
+
+
+def _logical(source: Resource, engine: str) -> _Made:
+    """The parameter of the group in use; a default group cannot be changed, so another is put in its place first."""
+    region, name = shlex.quote(source.region), shlex.quote(source.name)
+    groups = [each.get("DBParameterGroupName", "") for each in source.record.get("DBParameterGroups", [])]  # fmt: skip
+    group = groups[0] if groups and not groups[0].startswith("default.") else ""
+    parameter, value, query = (
+        ("rds.logical_replication", "1", "show wal_level") if engine == "postgresql" else ("binlog_format", "ROW", "select @@binlog_format")
+    )  # fmt: skip
+    told = f"ParameterName={parameter},ParameterValue={value},ApplyMethod=pending-reboot"
+    aws = f"aws --region {region} rds"
+    lines: list[str] = []
+    if not group:
+        group = f"{slug(source.name)}-repatria"
+        family = f"$({aws} describe-db-engine-versions --engine {shlex.quote(str(source.record.get('Engine', engine)))} --engine-version {shlex.quote(str(source.record.get('EngineVersion', '')))} --query 'DBEngineVersions[0].DBParameterGroupFamily' --output text)"
+        lines += [
+            f'{aws} create-db-parameter-group --db-parameter-group-name {group} --db-parameter-group-family "{family}" --description repatria',
+            f"{aws} modify-db-instance --db-instance-identifier {name} --db-parameter-group-name {group} --apply-immediately",
+            f"{aws} wait db-instance-available --db-instance-identifier {name}",
+        ]
+    lines += [
+        f"{aws} modify-db-parameter-group --db-parameter-group-name {shlex.quote(group)} --parameters {told}",
+        f"{aws} reboot-db-instance --db-instance-identifier {name}",
+        f"{aws} wait db-instance-available --db-instance-identifier {name}",
+    ]
+    service = slug(source.name)
+    check = (
+        f"psql service={service}-aws -Atc '{query}'"
+        if engine == "postgresql"
+        else f"mysql --defaults-file=\"$HOME\"/.{service}-aws.cnf -Ne '{query}'"
+    )
+    return {
+        "command": " &&\n".join(lines),
+        "check": check,
+        "expected": text("The check prints `{value}`. The reboot interrupts everybody who uses it: agree on the minute.", value="logical" if engine == "postgresql" else value),
+        "undo": text("Set the parameter back and reboot once more."),
+        "minutes": 15,
+        "basis": text("the reboot takes a minute or two; the rest is waiting for the parameter group, estimated"),
+    }  # fmt: skip
 
 
 RULE = Rule(

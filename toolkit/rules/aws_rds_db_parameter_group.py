@@ -39,10 +39,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
                     value=chosen[parameter],
                 ),
             )
-    said = (
-        ", ".join(f"{parameter} = {chosen[parameter]}" for parameter in sorted(chosen)[:20])
-        or "nothing set"
-    )
+    said = ", ".join(
+        f"{parameter} = {chosen[parameter]}" for parameter in sorted(chosen)[:20]
+    ) or text("nothing set")
     if users:
         yield Disposition(
             "absorbed",

@@ -33,7 +33,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "absorbed",
             text(
                 "Its subnets ({subnets}) are the database's own.",
-                subnets=", ".join(subnets) or "not read",
+                subnets=", ".join(subnets) or text("no subnets read"),
             ),
             into=users[0],
         )
@@ -41,7 +41,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Disposition(
             "retire",
             text(
-                "No database uses it ({subnets}).", subnets=", ".join(subnets) or "no subnets read"
+                "No database uses it ({subnets}).",
+                subnets=", ".join(subnets) or text("no subnets read"),
             ),
         )
 

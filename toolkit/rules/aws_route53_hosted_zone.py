@@ -37,29 +37,26 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             ),
         )
     else:
-        servers = (
-            ", ".join(
-                ((record.get("Zone") or {}).get("DelegationSet") or {}).get("NameServers", [])
-            )
-            or "AWS's name servers"
-        )
+        servers = ", ".join(
+            ((record.get("Zone") or {}).get("DelegationSet") or {}).get("NameServers", [])
+        ) or text("AWS's name servers")
         yield Task(
             "delegation",
-            text(
-                "Have the registrar delegate {name} to the new name servers (today {servers}); remove a DS record first if there is one",
-                name=name,
-                servers=servers,
-            ),
-            "If AWS is cut off the zone is gone with it. It leaves after the last switch: before that the new zone lacks the answers of the waves to come.",
+            text("Have the registrar delegate {name} to the new name servers", name=name),
+            "If AWS is cut off the zone is gone with it. It leaves after the last switch: before that the new zone lacks the answers of the waves to come. A DS record at the registrar must go first: with it, answers that are not signed are refused.",
             lead_days=14,
             role="network",
+            settings=((text("name servers today"), servers),),
+            expected="No line says `differs`; then the registrar changes the delegation, and the check names the new servers.",
+            undo="Have the old name servers delegated again: the zone at AWS is unchanged until it is deleted.",
+            minutes=30,
         )
     if record.get("LinkedService"):
         yield Loss(
             "LinkedService.ServicePrincipal",
             text(
                 "{service} writes into this zone; its successor must.",
-                service=record["LinkedService"].get("ServicePrincipal", "A service"),
+                service=record["LinkedService"].get("ServicePrincipal") or text("A service"),
             ),
             "major",
         )

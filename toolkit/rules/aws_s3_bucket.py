@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.intents.data import Bucket
-from toolkit.outcomes import Disposition, Finding, Loss, Move, Outcome, text
+from toolkit.outcomes import Disposition, Finding, Loss, Move, Outcome, Task, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
 from toolkit.rules._buckets import only_read, public, restricted
 
@@ -24,6 +25,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     if measured.get("NumberOfObjects") == 0:
         yield Finding("bucket-empty", "info", text("{name} holds no object.", name=name))
         yield Disposition("retire", "It is empty.")
+        yield Task(
+            "keep", text("See that {name} is still empty", name=name), "It was empty when it was measured; what came since would be deleted with it.",
+            command=f"aws s3api list-object-versions --region {shlex.quote(source.region)} --bucket {shlex.quote(name)} --max-items 1 --query '[Versions,DeleteMarkers]' --output text",
+            expected="None, twice. Anything else: it is not empty, and has to be planned.", undo="None needed.", minutes=2,
+        )  # fmt: skip
         return
     rules = [
         each
@@ -108,7 +114,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "Encryption.Rules.ApplyServerSideEncryptionByDefault.SSEAlgorithm",
             text(
                 "Objects are encrypted by KMS{key}; they are decrypted on the way out and encrypted by the target's own keys.",
-                key=f" with {held.name}" if held else "",
+                key=text(" with {name}", name=held.name) if held else "",
             ),
         )
     if record.get("Replication"):
@@ -137,7 +143,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             text(
                 "{name} keeps objects under lock{how}; the locks do not travel and must be set again.",
                 name=name,
-                how=f" ({keep.get('Mode', '').lower()}, {keep.get('Days') or keep.get('Years')} {'days' if keep.get('Days') else 'years'})"
+                how=text(
+                    " ({mode}, {n} days)" if keep.get("Days") else " ({mode}, {n} years)",
+                    mode=keep["Mode"].lower(),
+                    n=keep.get("Days") or keep.get("Years") or 0,
+                )
                 if keep.get("Mode")
                 else "",
             ),
@@ -213,7 +223,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         yield Loss(
             "Website.RedirectAllRequestsTo.HostName" if redirect else "Website.RoutingRules",
             text(
-                "Redirects{to} have to be a web server's.", to=f" to {redirect}" if redirect else ""
+                "Redirects{to} have to be a web server's.",
+                to=text(" to {host}", host=redirect) if redirect else "",
             ),
             "major",
         )

@@ -31,14 +31,14 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "RotationEnabled",
             text(
                 "Rotation{every} by {function} stops; nothing at the target rotates it.",
-                every=f" every {rules['AutomaticallyAfterDays']} days"
+                every=text(" every {n} days", n=rules["AutomaticallyAfterDays"])
                 if rules.get("AutomaticallyAfterDays")
-                else f" on {rules['ScheduleExpression']}"
+                else text(" on {schedule}", schedule=rules["ScheduleExpression"])
                 if rules.get("ScheduleExpression")
                 else "",
                 function=function.name
                 if function
-                else "a Lambda function"
+                else text("a Lambda function")
                 if record.get("RotationLambdaARN")
                 else "AWS",
             ),
@@ -49,6 +49,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             text("Rotate {name} by a job of your own", name=record["Name"]),
             "The rotation function stays in AWS.",
             role="security",
+            expected="The job has run once: the secret's value is new, and the application still signs in.",
+            minutes=120,
         )
     if record.get("OwningService"):
         yield Finding(

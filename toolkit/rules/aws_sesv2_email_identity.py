@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     """New keys, new records, a slow start."""
     held = source.record.get("Identity") or {}
+    domain = shlex.quote(source.name.rpartition("@")[2])
     yield way_out(ctx, "ses", text("Sends as {name}.", name=source.name))
     yield Task(
         "mail-records",
@@ -24,6 +26,16 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         "DKIM keys of SES stay with SES; mail without a valid signature is refused or filtered.",
         lead_days=21,
         role="network",
+        check="\n".join(
+            (
+                f"dig +short TXT {domain}",
+                f"dig +short TXT _dmarc.{domain}",
+                f'dig +short TXT "${{DKIM_SELECTOR:?}}"._domainkey.{domain}',
+            )
+        ),
+        expected="The first answer names the new relay beside SES, the second the policy, the third the new key.",
+        undo="Remove the new key and relay from the records; those of SES were not touched.",
+        minutes=30,
     )
     yield Loss(
         "Identity.DkimAttributes",
@@ -40,7 +52,11 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "Its MX and SPF name SES.",
             lead_days=7,
             role="network",
-        )
+            check="\n".join(f"dig +short {kind} {shlex.quote(held['MailFromAttributes']['MailFromDomain'])}" for kind in ("MX", "TXT")),
+            expected="Both answers name the new relay, and a message that it sent has passed SPF.",
+            undo="Put the records of SES back.",
+            minutes=20,
+        )  # fmt: skip
 
 
 RULE = Rule(

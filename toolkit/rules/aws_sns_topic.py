@@ -34,9 +34,10 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         queue = ctx.estate.find("aws.sqs.queue", each.get("Endpoint"), source)
         yield Task(
             "subscription",
-            text("Replace the {protocol} subscription of {topic} to {endpoint} by {way}", protocol=protocol, topic=source.name,
-                 endpoint=queue.name if queue else each.get("Endpoint", "?"), way=_WAYS.get(protocol, "other means")),
+            text("Replace the {protocol} subscription of {topic}", protocol=protocol, topic=source.name),
             "The broker does not know this kind of subscriber.", lead_days=5,
+            settings=((text("to"), queue.name if queue else each.get("Endpoint", "?")), (text("becomes"), text(_WAYS.get(protocol, "other means")))),
+            expected="A message published at the broker has arrived there.", minutes=30,
         )  # fmt: skip
         if protocol in ("sms", "application"):
             yield Loss(
@@ -60,6 +61,8 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             "sender-name",
             text("Send as {name}", name=held["DisplayName"]),
             "Subscribers know the sender by this name.",
+            expected="A message from the new sender shows this name.",
+            minutes=10,
         )
     yield Disposition(
         "refactor",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from toolkit.outcomes import Disposition, Finding, Loss, Move, Option, Outcome, Task, text
+from toolkit.outcomes import Disposition, Finding, Loss, Move, Option, Outcome, Task, Text, text
 from toolkit.rule import Detail, Fetch, Lost, Rule, fields, noise
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     held = source.record.get("Attributes") or {}
     fifo = held.get("FifoQueue") == "true"
     dead = "deadLetterTargetArn" in (held.get("RedrivePolicy") or "")
-    ctx.decide(
+    broker = ctx.decide(
         source.key, "queue", text("What takes the place of the queue {name}?", name=source.name),
         (
             Option("rabbitmq", "RabbitMQ quorum queue", "Replicated and mature; producers and consumers change their client library."),
@@ -31,11 +33,14 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         "queue", text("the messages of {name}", name=source.name), facts={"fifo": str(fifo).lower()}
     )
     yield Task(
-        "broker", text("Set up the queue {name} at the broker: visible again after {visibility} s, kept {keep} s, delayed {delay} s, up to {size} bytes, long poll {wait} s{dead}",
-                       name=source.name, visibility=held.get("VisibilityTimeout", "30"), keep=held.get("MessageRetentionPeriod", "345600"),
-                       delay=held.get("DelaySeconds", "0"), size=held.get("MaximumMessageSize", "262144"), wait=held.get("ReceiveMessageWaitTimeSeconds", "0"),
-                       dead=f", dead letters as in {held['RedrivePolicy']}" if dead else ""),
+        "broker", text("Set up the queue {name} at the broker", name=source.name),
         "The target has no managed queue in the catalogue.", lead_days=10,
+        settings=(
+            (text("a message is visible again after"), text("{n} s", n=held.get("VisibilityTimeout", "30"))), (text("kept for"), text("{n} s", n=held.get("MessageRetentionPeriod", "345600"))),
+            (text("delayed by"), text("{n} s", n=held.get("DelaySeconds", "0"))), (text("size of a message, at most"), text("{n} bytes", n=held.get("MaximumMessageSize", "262144"))),
+            (text("long poll"), text("{n} s", n=held.get("ReceiveMessageWaitTimeSeconds", "0"))), *(((text("dead letters"), held["RedrivePolicy"]),) if dead else ()),
+        ),
+        **(_rabbit if broker == "rabbitmq" else _elastic)(source.name, held),
     )  # fmt: skip
     if fifo:
         yield Finding(
@@ -44,7 +49,9 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
             text(
                 "{name} promises order and exactly-once within 5 minutes{content}; check what the consumers rely on.",
                 name=source.name,
-                content=", by content" if held.get("ContentBasedDeduplication") == "true" else "",
+                content=text(", by content")
+                if held.get("ContentBasedDeduplication") == "true"
+                else "",
             ),
         )
         yield Loss(
@@ -75,6 +82,59 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         way_out="RabbitMQ, or ElasticMQ where the SQS API must stay",
         work="Run a broker, change endpoints and credentials, drain, switch.",
     )
+
+
+class _Made(TypedDict):
+    """What the step that makes the queue is told by."""
+
+    command: str
+    check: str
+    expected: Text
+    undo: Text
+    minutes: float
+
+
+_EXPECTED = text(
+    "The check shows the queue with the settings of the table; a test message went in and came out."
+)
+
+
+def _rabbit(name: str, held: Mapping[str, Any]) -> _Made:
+    """A quorum queue. RabbitMQ hides a message until its consumer answers, so there is no visibility time to set."""
+    arguments: dict[str, Any] = {"x-message-ttl": 1000 * int(held.get("MessageRetentionPeriod", "345600"))}  # fmt: skip
+    policy = json.loads(held.get("RedrivePolicy") or "{}")
+    if policy.get("deadLetterTargetArn"):
+        arguments |= {
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": str(policy["deadLetterTargetArn"]).rpartition(":")[2],
+            "x-delivery-limit": int(policy.get("maxReceiveCount", 10)),
+        }
+    called, told = shlex.quote(f"name={name}"), shlex.quote(f"arguments={json.dumps(arguments, sort_keys=True)}")  # fmt: skip
+    return {
+        "command": f"rabbitmqadmin declare queue {called} durable=true queue_type=quorum {told}",
+        "check": "rabbitmqadmin --format=pretty_json list queues name durable arguments",
+        "expected": _EXPECTED,
+        "undo": text("{command} (only while it is empty).", command=f"rabbitmqadmin delete queue {called}"),
+        "minutes": 15,
+    }  # fmt: skip
+
+
+def _elastic(name: str, held: Mapping[str, Any]) -> _Made:
+    """ElasticMQ answers to the commands of SQS, at an address of its own."""
+    named = ("VisibilityTimeout", "DelaySeconds", "ReceiveMessageWaitTimeSeconds", "RedrivePolicy", "FifoQueue", "ContentBasedDeduplication")  # fmt: skip
+    attributes = {each: held[each] for each in named if held.get(each)}
+    ask, called = 'aws --endpoint-url "${BROKER_URL:?}" sqs', shlex.quote(name)
+    url = (
+        f'--queue-url "$({ask} get-queue-url --queue-name {called} --query QueueUrl --output text)"'
+    )
+    told = f" --attributes {shlex.quote(json.dumps(attributes, sort_keys=True))}" if attributes else ""  # fmt: skip
+    return {
+        "command": f"{ask} create-queue --queue-name {called}{told}",
+        "check": f"{ask} get-queue-attributes {url} --attribute-names All",
+        "expected": _EXPECTED,
+        "undo": text("{command} (only while it is empty).", command=f"{ask} delete-queue {url}"),
+        "minutes": 15,
+    }
 
 
 RULE = Rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         "configuration",
         text("Put {name} into the application's configuration", name=name),
         text(
-            "{description}The target has no parameter store; plain values belong into Ansible's group variables.",
-            description=f"{said}: " if said else "",
+            "The target has no parameter store; plain values belong into Ansible's group variables.{description}",
+            description=text(' Its description at AWS: "{said}".', said=said) if said else "",
         ),
+        command=f"aws ssm get-parameter --region {shlex.quote(source.region)} --name {shlex.quote(name)} --query Parameter.Value --output text",
+        check=f"grep -rn {shlex.quote(name.rpartition('/')[2] or name)} inventory/",
+        expected="The value stands in the inventory under its name, and nothing reads the parameter any more.",
+        minutes=10,
     )
     yield Disposition(
         "replatform",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,13 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
     yield Task(
         "mail-switch",
         text("Switch the MX of {domain}", domain=record.get("DefaultMailDomain") or source.name),
-        "Mail follows the MX; both hosts receive until every resolver has the new one.",
-        lead_days=14,
+        "Mail follows the MX; both hosts receive until every resolver has the new one. Lower the record's TTL to 60 s days before.",
         role="network",
+        check=f"dig +short MX {shlex.quote(str(record.get('DefaultMailDomain') or source.name))}",
+        expected="Every resolver answers with the new host, and a message from outside has arrived there.",
+        undo="Put the old MX back; mail that the new host got in between is copied by hand.",
+        minutes=30,
+        in_window=True,
     )
 
 

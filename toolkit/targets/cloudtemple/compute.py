@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.clouds import aws_instance_type
 from toolkit.intents.compute import Files, Fleet, KeyPair, Server, Volume
-from toolkit.outcomes import Disposition, Loss, Task, text
+from toolkit.outcomes import Disposition, Loss, Task, Text, text
+from toolkit.plan.moves import variable
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
 from toolkit.targets.cloudtemple._firewall import host_firewall
+from toolkit.targets.openstack.data import UNITS
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -20,7 +22,7 @@ MOST_GB = 2048
 """GB that one disk may have."""
 
 
-def _named(function: str, config: str, default: str | None, doc: str) -> Lookup:
+def _named(function: str, config: str, default: str | None, doc: Text | str) -> Lookup:
     return Lookup(f"cloudtemple.{function}", (("name", Config(config, default, doc=doc)),))
 
 
@@ -33,7 +35,7 @@ def _instance(t: Target, intent: Server | Fleet, role: str, name: str) -> Iterat
             "InstanceType",
             text(
                 "No size of VM Instances is as large as {type}; the dedicated blades of IaaS OpenSource may be.",
-                type=intent.instance_type or "it",
+                type=intent.instance_type or text("it"),
             ),
             "blocker",
         )
@@ -62,8 +64,8 @@ def _instance(t: Target, intent: Server | Fleet, role: str, name: str) -> Iterat
             "availability_zone_id": _named("get_public_cloud_vm_availability_zone", "availability-zone", "fr1-az01", "Zone of the servers."),
             "template_id": _named("get_public_cloud_vm_template", f"template-{intent.distribution}", image, f"Template for {intent.distribution}."),
             "instance_family_id": _named("get_public_cloud_vm_instance_family", f"family-{flavor.family}", family, "Family of the servers."),
-            "backup_policy_id": _named("get_public_cloud_vm_backup_policy", "backup-policy", None, "Backup policy; 'No Backup' exists."),
-            "os_network_adapters": [{"device_index": 0, "network_id": _named("get_public_cloud_vm_network", "backbone-network", None, "Private Backbone network that every server needs at creation.")}],
+            "backup_policy_id": _named("get_public_cloud_vm_backup_policy", "backup-policy", None, text("Backup policy; 'No Backup' exists.")),
+            "os_network_adapters": [{"device_index": 0, "network_id": _named("get_public_cloud_vm_network", "backbone-network", None, text("Private Backbone network that every server needs at creation."))}],
             "cloud_init": {"cloud_config": Config("cloud-config", doc="Cloud-init as plain YAML, with the operator's public key.")},
         }, units={"instances": 1, "cores": flavor.vcpu, "ram_gb": flavor.ram_gb}, ignore_changes=("cloud_init",),
     )  # fmt: skip
@@ -82,7 +84,7 @@ def server(intent: Server, t: Target) -> Iterator[object]:
         label = slug(vpc.name) if vpc else "network"
         props: dict[str, Any] = {
             "virtual_machine_id": Out(intent.origin), "device_index": number,
-            "network_id": _named("get_public_cloud_vm_network", f"network-{label}", vpc.name if vpc else None, "Private network of the ordered VPC."),
+            "network_id": _named("get_public_cloud_vm_network", f"network-{label}", vpc.name if vpc else None, text("Private network of the ordered VPC.")),
         }  # fmt: skip
         if home.record.get("PrivateIpAddress"):
             props["ip_address"] = home.record["PrivateIpAddress"]
@@ -130,6 +132,10 @@ def server(intent: Server, t: Target) -> Iterator[object]:
             "switch-off",
             text("Switch {name} off after it was made", name=intent.name),
             "It is stopped at AWS.",
+            expected="The console shows it as stopped.",
+            undo="Start it.",
+            minutes=5,
+            after_build=True,
         )
 
 
@@ -142,15 +148,19 @@ def fleet(intent: Fleet, t: Target) -> Iterator[object]:
     subnets = ", ".join(t.ctx.estate.by_key[key].name for key in intent.subnets)
     yield Task(
         "fleet-network",
-        text(
-            "Give the servers of {name} adapters in {subnets} and the host firewalls {groups}",
-            name=intent.name,
-            subnets=subnets or "their network",
-            groups=groups or "none",
-        ),
+        text("Give the servers of {name} their adapters and host firewalls", name=intent.name),
         "Their networks are ordered first.",
-        lead_days=5,
         role="network",
+        settings=(
+            (text("networks"), subnets or text("their network")),
+            (text("host firewalls"), groups or text("none")),
+        ),
+        check="sudo nft list ruleset",
+        expected="Each server has an address in one of these networks, and its rules are those of its firewalls.",
+        undo="Remove the adapters; nobody's traffic goes there before the switch.",
+        minutes=15 * intent.count,
+        basis="15 minutes per server, estimated",
+        after_build=True,
     )
     if intent.tags:
         yield Loss(
@@ -172,11 +182,13 @@ def volume(intent: Volume, t: Target) -> Iterator[object]:
             {"iops": "Iops", "mb_s": "Throughput", "size_gb": "Size", "encrypted": "Encrypted"}[
                 what
             ],
-            text(
+            text("{name} is not encrypted.", name=choice.name)
+            if what == "encrypted"
+            else text(
                 "{name} lacks {missing} {what} against the source.",
                 name=choice.name,
                 missing=missing,
-                what=what,
+                what=text(UNITS[what]),
             ),
             "major",
         )
@@ -202,13 +214,14 @@ def files(intent: Files, t: Target) -> Iterator[object]:
     """An NFS server of one's own."""
     yield Task(
         "nfs-server",
-        text(
-            "Order a server with {gib} GiB for the files of {name}",
-            gib=intent.gib,
-            name=intent.name,
-        ),
+        text("Order a server for the files of {name}", name=intent.name),
         "There is no shared file system.",
         lead_days=10,
+        settings=((text("storage"), text("{n} GiB", n=intent.gib)),),
+        check=f'showmount --exports "${{{variable("NFS", intent.name)}:?}}"',
+        expected="The check lists the export, and a client has written a file and read it back.",
+        undo="Cancel the order; nothing uses it yet.",
+        minutes=120,
     )
     yield Disposition(
         "replatform",

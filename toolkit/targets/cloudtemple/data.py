@@ -45,23 +45,34 @@ def database(intent: Database, t: Target) -> Iterator[object]:
         intent.origin, "database", text("Where does {name} ({engine} {version}) run?", name=intent.name, engine=intent.source_engine, version=intent.version), options,
         "ordered" if sold else "server", "The catalogue names it as a managed product that is ordered." if sold else "No managed product of this engine.", t.cloud.known(sold or ""),
     )  # fmt: skip
-    size = f"{intent.vcpu or 2} vCPU, {intent.ram_gib or 4:g} GiB, {intent.storage_gib} GiB of storage, {intent.nodes} nodes"
+    size = text(
+        "{vcpu} vCPU, {ram} GiB, {gib} GiB of storage, {nodes} nodes",
+        vcpu=intent.vcpu or 2,
+        ram=f"{intent.ram_gib or 4:g}",
+        gib=intent.storage_gib,
+        nodes=intent.nodes,
+    )
     if choice == "ordered":
         yield Task(
             "database-order",
             text(
-                "Order managed {engine} for {name}: {size}, port {port}, database {database}, user {user}, {days} days of backups",
+                "Order managed {engine} for {name}",
                 engine="MariaDB" if intent.engine != "postgresql" else "PostgreSQL",
                 name=intent.name,
-                size=size,
-                port=intent.port,
-                database=intent.database or "-",
-                user=intent.user or "-",
-                days=intent.backup_days,
             ),
             "No resource of the provider creates it.",
             lead_days=15,
             role="database",
+            settings=(
+                (text("size"), size),
+                (text("port"), str(intent.port)),
+                (text("database"), intent.database or text("as at AWS")),
+                (text("user"), intent.user or text("as at AWS")),
+                (text("days of backups"), str(intent.backup_days)),
+            ),
+            expected="It answers at the address that the provider named, from the application's network and from nowhere else.",
+            undo="Cancel the order; nothing uses it yet.",
+            minutes=45,
         )
         yield Disposition(
             "replatform",
@@ -72,16 +83,18 @@ def database(intent: Database, t: Target) -> Iterator[object]:
     else:
         yield Task(
             "database-server",
-            text(
-                "Order a server for {name} ({engine} {version}): {size}",
-                name=intent.name,
-                engine=intent.source_engine,
-                version=intent.version,
-                size=size,
-            ),
+            text("Order a server for {name}", name=intent.name),
             "It runs on a server of your own.",
             lead_days=10,
             role="database",
+            settings=(
+                (text("engine"), f"{intent.source_engine} {intent.version}".strip()),
+                (text("size"), size),
+            ),
+            expected="It answers with the version of the table, from the application's servers and from nowhere else; one backup was restored.",
+            undo="Cancel the order; nothing uses it yet.",
+            minutes=120 * intent.nodes,
+            basis="two hours per server, estimated",
         )
         yield Disposition(
             "replatform",
@@ -95,18 +108,24 @@ def cache(intent: Cache, t: Target) -> Iterator[object]:
     """Nobody sells it there: a server of one's own."""
     yield Task(
         "cache-server",
-        text(
-            "Order {count} servers for {name} ({engine} {version}): {vcpu} vCPU, {ram} GiB each, port {port}",
-            count=intent.shards * intent.nodes,
-            name=intent.name,
-            engine=intent.engine,
-            version=intent.version or "current",
-            vcpu=intent.vcpu or 2,
-            ram=intent.ram_gib or 2,
-            port=intent.port,
-        ),
+        text("Order servers for the cache {name}", name=intent.name),
         "Cloud Temple sells no cache.",
         lead_days=10,
+        settings=(
+            (text("servers"), str(intent.shards * intent.nodes)),
+            (text("engine"), f"{intent.engine} {intent.version}".strip()),
+            (
+                text("each has"),
+                text(
+                    "{vcpu} vCPU, {ram} GiB", vcpu=intent.vcpu or 2, ram=f"{intent.ram_gib or 2:g}"
+                ),
+            ),
+            (text("port"), str(intent.port)),
+        ),
+        expected="It answers with the version of the table, from the application's servers and from nowhere else.",
+        undo="Cancel the order; nothing uses it yet.",
+        minutes=60 * intent.shards * intent.nodes,
+        basis="an hour per node, estimated",
     )
     yield Disposition(
         "replatform",
@@ -155,7 +174,7 @@ def bucket(intent: Bucket, t: Target) -> Iterator[object]:
                 field,
                 text(
                     "{what} is not set by the provider; try the S3 API with the account's keys.",
-                    what=what,
+                    what=text(what),
                 ),
                 "major",
             )
@@ -167,13 +186,14 @@ def cluster(intent: Cluster, t: Target) -> Iterator[object]:
     """Managed Kubernetes (Talos) or OpenShift, ordered."""
     yield Task(
         "kubernetes-order",
-        text(
-            "Order managed Kubernetes for {name} ({version})",
-            name=intent.name,
-            version=intent.version or "current",
-        ),
+        text("Order a managed Kubernetes cluster for {name}", name=intent.name),
         "No resource of the provider creates it.",
         lead_days=20,
+        settings=((text("version"), intent.version or text("the current one")),),
+        check="kubectl get nodes",
+        expected="Every node is Ready and has the version of the table.",
+        undo="Cancel the order; nothing runs there yet.",
+        minutes=60,
     )
     yield Disposition(
         "replatform",

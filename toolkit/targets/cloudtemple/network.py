@@ -17,8 +17,9 @@ from toolkit.intents.network import (
     Routers,
     Subnet,
 )
-from toolkit.outcomes import Disposition, Loss, Task, text
+from toolkit.outcomes import Disposition, Loss, Task, Text, joined, text
 from toolkit.program import Node
+from toolkit.rules._paths import FROM_BALANCER
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -29,9 +30,10 @@ def network(intent: Network, t: Target) -> Iterator[object]:
     """A VPC with its private networks is ordered: the provider creates none."""
     nets = ", ".join(f"{each.name} {each.cidr}" for each in t.within(Subnet, intent.origin))
     yield Task(
-        "network-order", text("Order the VPC {name} ({cidrs}) with the private networks {nets}", name=intent.name, cidrs=", ".join(intent.cidrs), nets=nets or "none"),
+        "network-order", text("Order the VPC {name} with its private networks", name=intent.name),
         "Nothing in the provider's interface creates a VPC, a private network, a gateway or a route.", lead_days=15, role="network",
-        check=text("The private networks show under their names in the console."),
+        settings=((text("addresses"), ", ".join(intent.cidrs)), (text("private networks"), nets or text("none")), *(((text("keeps its addresses"), text("no: agree on new ones first")),) if not intent.keep else ())),
+        expected="The private networks show under their names in the console.", undo="Cancel the order; nothing is in them yet.", minutes=45,
     )  # fmt: skip
     if len(intent.tags) > 1:
         yield Loss("Tags.Key", "Networks have no tags there.")
@@ -58,7 +60,10 @@ def subnet(intent: Subnet, t: Target) -> Iterator[object]:
         "isolated": "without a way out",
     }[intent.reach]
     tags = (
-        f"; tags: {', '.join(f'{k}={v}' for k, v in sorted(intent.tags.items()) if k != 'Name')}"
+        text(
+            "; tags: {tags}",
+            tags=", ".join(f"{k}={v}" for k, v in sorted(intent.tags.items()) if k != "Name"),
+        )
         if len(intent.tags) > 1
         else ""
     )
@@ -67,7 +72,7 @@ def subnet(intent: Subnet, t: Target) -> Iterator[object]:
         text(
             "Private network {cidr}, {said}, ordered with its VPC{tags}.",
             cidr=intent.cidr,
-            said=said,
+            said=text(said),
             tags=tags,
         ),
         into=intent.network,
@@ -85,6 +90,9 @@ def routers(intent: Routers, t: Target) -> Iterator[object]:
             "At AWS they have no default route; check that the ordered gateway does not translate for them.",
             lead_days=15,
             role="network",
+            expected="From a machine in each of them, `curl --max-time 5` to an address on the internet times out.",
+            undo="None needed.",
+            minutes=20,
         )
 
 
@@ -92,14 +100,17 @@ def link(intent: Link, t: Target) -> Iterator[object]:
     """Routing between VPCs is ordered."""
     yield Task(
         "link-order",
-        text(
-            "Order routing between {a} and {b}",
-            a=", ".join(intent.near_cidrs),
-            b=", ".join(intent.far_cidrs),
-        ),
+        text("Order the routing of {name}", name=intent.name),
         "The provider's interface creates no routes.",
         lead_days=15,
         role="network",
+        settings=(
+            (text("between"), _ranges(t, intent.near, intent.near_cidrs)),
+            (text("and"), _ranges(t, intent.far, intent.far_cidrs)),
+        ),
+        expected="A machine on each side answers a ping from the other; others do not.",
+        undo="Cancel the order; the sides do not reach each other then.",
+        minutes=30,
     )
     yield Disposition(
         "replatform",
@@ -108,12 +119,24 @@ def link(intent: Link, t: Target) -> Iterator[object]:
     )
 
 
+def _ranges(t: Target, network_: str, cidrs: tuple[str, ...]) -> Text | str:
+    """The ranges of one side; those of AWS mean nothing where the network is renumbered."""
+    held = t.intent(network_, Network)
+    if held is None or held.keep:
+        return ", ".join(cidrs)
+    return text(
+        "the new addresses of {name}; {cidrs} at AWS", name=held.name, cidrs=", ".join(cidrs)
+    )
+
+
 def firewall(intent: Firewall, t: Target) -> Iterator[object]:
     """No groups there: the same openings as a host firewall on every server that had the group."""
     lines = [_nft(each, t) for each in intent.openings]
     yield Task(
-        "host-firewall", text("Put the host firewall {name} on its servers: {rules}", name=intent.name, rules="; ".join(lines) or "nothing passes"),
-        text("Cloud Temple has no security groups: nftables on each host, by Ansible, closed by default. {said}", said=intent.description), lead_days=5, role="security",
+        "host-firewall", text("Put the host firewall {name} on its servers", name=intent.name),
+        text("Cloud Temple has no security groups: nftables on each host, by Ansible, closed by default.{description}", description=text(' Its description at AWS: "{said}".', said=intent.description) if intent.description else ""), lead_days=5, role="security",
+        settings=((text("what passes"), joined(lines, "; ") or text("nothing")),), check="sudo nft list ruleset",
+        expected="The rules on each server are those of the table, and the last one drops.", undo="Load the rules that the server had before; keep it off the network until then.", minutes=20,
     )  # fmt: skip
     yield Disposition(
         "replatform",
@@ -123,7 +146,7 @@ def firewall(intent: Firewall, t: Target) -> Iterator[object]:
     )
 
 
-def _nft(each: Opening, t: Target) -> str:
+def _nft(each: Opening, t: Target) -> Text:
     """One opening in words that become an nftables rule."""
     peer = t.ctx.estate.by_key[each.peer].name if "|" in each.peer else each.peer
     ports = (
@@ -131,8 +154,13 @@ def _nft(each: Opening, t: Target) -> str:
         if each.first is None
         else f" {each.first}" + (f"-{each.last}" if each.last not in (None, each.first) else "")
     )
-    why = f" ({each.why})" if each.why else ""
-    return f"{'from' if each.direction == 'ingress' else 'to'} {peer} {each.protocol}{ports}{why}"
+    why = text(each.why) if each.why == FROM_BALANCER else each.why
+    return text(
+        "from {peer} {what}{why}" if each.direction == "ingress" else "to {peer} {what}{why}",
+        peer=peer,
+        what=text("everything") if each.protocol == "any" else f"{each.protocol}{ports}",
+        why=text(" ({why})", why=why) if why else "",
+    )
 
 
 def nothing(intent: FirewallRules, t: Target) -> Iterator[object]:
@@ -144,7 +172,7 @@ def port(intent: Port, t: Target) -> Iterator[object]:
     """Part of its server: the adapter is made with it."""
     groups = ", ".join(t.ctx.estate.by_key[key].name for key in intent.firewalls)
     yield Disposition(
-        "absorbed", text("An adapter of its server in {subnet} with {addresses}; host firewalls {groups}.", subnet=t.ctx.estate.by_key[intent.subnet].name, addresses=", ".join(intent.addresses) or "an address from the pool", groups=groups or "none"),
+        "absorbed", text("An adapter of its server in {subnet} with {addresses}; host firewalls {groups}." if groups else "An adapter of its server in {subnet} with {addresses}, without a host firewall.", subnet=t.ctx.estate.by_key[intent.subnet].name, addresses=", ".join(intent.addresses) or text("an address from the pool"), groups=groups),
     )  # fmt: skip
     if intent.forwards:
         yield Loss(
@@ -174,14 +202,14 @@ def binding(intent: Binding, t: Target) -> Iterator[object]:
     """A person binds it: the static address behind it exists only once the server's adapter has its hardware address."""
     yield Task(
         "bind-address",
-        text(
-            "Bind the public address of {name} to its server{private}",
-            name=intent.name or "it",
-            private=f" ({intent.private})" if intent.private else "",
-        ),
+        text("Bind the public address of {name} to its server", name=intent.name or text("it")),
         "The binding needs the static address of the adapter, which exists only after the server does.",
-        lead_days=0,
         role="network",
+        settings=(((text("private address"), intent.private),) if intent.private else ()),
+        expected="The console shows the binding, and the server answers at the public address.",
+        undo="Unbind it.",
+        minutes=10,
+        after_build=True,
     )
 
 

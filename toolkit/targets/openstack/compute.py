@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.clouds import FlavorChoice, aws_instance_type
 from toolkit.intents.compute import Files, Fleet, KeyPair, Server, Volume
 from toolkit.outcomes import Disposition, Loss, Option, Task, text
+from toolkit.plan.moves import variable
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out, Value
 from toolkit.targets.openstack.network import groups_on
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from toolkit.targets import Realise, Target
 
 _REFUSED = "/+=@"
+SHARE_TYPE = "standard-1az"
+"""The type of shares that a plan asks for: OVHcloud's, and configuration of the stack elsewhere."""
 MOST = 255
 """Characters in a key or value of Nova's metadata."""
 
@@ -39,7 +42,7 @@ def volume(intent: Volume, t: Target) -> Iterator[object]:
             text(
                 "{name} lacks {what} against the source ({kind}).",
                 name=choice.name,
-                what=unit.format(missing=missing),
+                what=text(unit, missing=missing),
                 kind=intent.kind,
             ),
             "blocker" if what == "size_gb" else "major",
@@ -117,7 +120,7 @@ def _flavor(t: Target, subject: str, name: str, type_name: str) -> FlavorChoice 
     )
     if choice is None and (kind.arch != "x86_64" or kind.metal):
         near = t.cloud.flavor_for(kind.vcpu, kind.ram_gib)
-        what = "ARM" if kind.arch != "x86_64" else "bare metal"
+        what = "ARM" if kind.arch != "x86_64" else text("bare metal")
         taken = t.ctx.decide(
             subject, "architecture", text("{cloud} has no {what} flavor for {name} ({type}): what then?", cloud=t.cloud.product, what=what, name=name, type=type_name),
             (
@@ -187,7 +190,7 @@ def server(intent: Server, t: Target) -> Iterator[object]:
             text(
                 "No flavor of {cloud} is as large as {type}: ask the provider for one, or split the load.",
                 cloud=t.cloud.product,
-                type=intent.instance_type or "it",
+                type=intent.instance_type or text("it"),
             ),
             "blocker",
         )
@@ -231,16 +234,20 @@ def server(intent: Server, t: Target) -> Iterator[object]:
     if intent.boot == "volume":
         moved = Config(
             f"{label}-root-volume-id",
-            doc=f"Id of the volume that {intent.name}'s root disk was moved to; set it after the copy.",
+            doc=text(
+                "Id of the volume that the root disk of {name} was moved to.", name=intent.name
+            ),
         )
         props["block_devices"] = [_device(moved, "volume")]
+        # the move makes it, not a stack; the project's quota holds it all the same
+        units |= {"volumes": 1, "volume_gb": size}
     else:
         source: Value = (
             _image(t, intent.distribution)
             if intent.boot == "rebuild"
             else Config(
                 f"{label}-image-id",
-                doc=f"Id of the image that {intent.name} was moved to; set it after the copy.",
+                doc=text("Id of the image that {name} was moved to.", name=intent.name),
             )
         )
         if choice.flavor.disk_gb == 0 or choice.flavor.disk_gb < size:
@@ -404,7 +411,7 @@ def files(intent: Files, t: Target) -> Iterator[object]:
             "name": intent.name,
             "share_proto": "NFS",
             "size": intent.gib,
-            "share_type": Config("share-type", "standard-1az", doc="Type of shared file systems."),
+            "share_type": Config("share-type", SHARE_TYPE, doc="Type of shared file systems."),
         }
         place = t.node(subnet)
         if place is not None and subnet:
@@ -455,14 +462,21 @@ def files(intent: Files, t: Target) -> Iterator[object]:
     )  # fmt: skip
     yield Task(
         "nfs-server",
-        text(
-            "Install an NFS server for {name} on its volume of {gib} GiB{groups}",
-            name=intent.name,
-            gib=intent.gib,
-            groups=f", reachable as the groups {groups} say" if groups else "",
-        ),
+        text("Install an NFS server for {name}", name=intent.name),
         "The target has no shared file system.",
         lead_days=5,
+        settings=(
+            (
+                text("volume"),
+                text("{name}-files, {gib} GiB", name=intent.name, gib=intent.gib),
+            ),
+            *(((text("reachable as these groups say"), groups),) if groups else ()),
+        ),
+        check=f'showmount --exports "${{{variable("NFS", intent.name)}:?}}"',
+        expected="The check lists the export, and a client has written a file and read it back.",
+        undo="Unmount it at the clients and remove the export; its volume stays.",
+        minutes=90,
+        after_build=True,
     )
     yield Disposition(
         "replatform",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolkit.clouds import aws_instance_type
 from toolkit.intents.data import Bucket, Cache, Cluster, Database, Pool, Registry
-from toolkit.outcomes import Disposition, Loss, Option, Task, text
+from toolkit.outcomes import Disposition, Loss, Option, Task, Text, text
+from toolkit.plan.moves import variable
 from toolkit.plan.names import slug
 from toolkit.program import Config, Lookup, Node, Out
 from toolkit.targets.openstack.network import guarded
@@ -66,12 +69,26 @@ def database(intent: Database, t: Target) -> Iterator[object]:
         )  # fmt: skip
         yield Task(
             "database-install",
-            text("Install {engine} {version} on {nodes} servers for {name}: database {database}, user {user}, port {port}, {days} days of backups{settings}",
-                 engine=_TITLES[intent.engine], version=intent.version or "current", nodes=intent.nodes, name=intent.name, database=intent.database or "as at AWS",
-                 user=intent.user or "as at AWS", port=intent.port, days=intent.backup_days,
-                 settings=_settings(intent)),
+            text("Install {engine} for {name}", engine=_TITLES[intent.engine], name=intent.name),
             "What RDS did by itself (backups, failover, updates) has to be set up before data is moved.", lead_days=7, role="database",
+            settings=(
+                (text("version"), intent.version or text("the current one")), (text("servers"), str(intent.nodes)), (text("database"), intent.database or text("as at AWS")), (text("user"), intent.user or text("as at AWS")),
+                (text("port"), str(intent.port)), (text("days of backups"), str(intent.backup_days)), *_own(intent).items(),
+            ),
+            check=_answers(intent), expected="It answers with the version of the table, from the application's servers and from nowhere else; one backup was restored.",
+            undo="Remove the package and its data folder; nothing uses it yet.",
+            minutes=120 * intent.nodes, basis="two hours per server, estimated", after_build=True,
         )  # fmt: skip
+
+
+def _answers(intent: Database) -> str:
+    """The command that shows that it runs, by the engine's own client."""
+    service = slug(intent.name)
+    if intent.engine == "postgresql":
+        return f"psql service={service} -Atc 'show server_version'"
+    if intent.engine in ("mysql", "mariadb"):
+        return f"mysql --defaults-file=\"$HOME\"/.{service}.cnf -Ne 'select version()'"
+    return ""
 
 
 _TITLES = {
@@ -87,14 +104,23 @@ def _product(engine: str, t: Target) -> str | None:
     return t.cloud.managed.get("mysql" if engine == "mariadb" else engine)
 
 
-def _settings(intent: Database) -> str:
-    own = {
-        name: value
+def _own(intent: Database) -> dict[str, str]:
+    """The parameters that somebody chose, at most 20, without those that only AWS knows."""
+    held = {
+        name: str(value)
         for name, value in sorted(intent.parameters.items())
         if not name.startswith(("rds.", "aurora_"))
     }
+    return dict(list(held.items())[:20])
+
+
+def _settings(intent: Database) -> Text | str:
+    own = _own(intent)
     return (
-        f", with {', '.join(f'{name} = {value}' for name, value in list(own.items())[:20])}"
+        text(
+            ", with {settings}",
+            settings=", ".join(f"{name} = {value}" for name, value in own.items()),
+        )
         if own
         else ""
     )
@@ -127,8 +153,8 @@ def _managed_database(intent: Database, t: Target) -> Iterator[object]:
             "MasterUsername",
             text(
                 "The managed product makes its own main user; {user} and the database {database} are made after it.",
-                user=intent.user or "the main user",
-                database=intent.database or "of the application",
+                user=intent.user or text("the main user"),
+                database=intent.database or text("of the application"),
             ),
         )
     if own := _settings(intent):
@@ -192,7 +218,11 @@ def _ovh_database(
         "version": Config(
             f"{slug(intent.name)}-version",
             release or "16",
-            doc=f"Version of {engine}; the source has {version or 'an unknown one'}.",
+            doc=text(
+                "Version of {engine}; the source has {version}.",
+                engine=engine,
+                version=version or text("an unknown one"),
+            ),
         ),
         "plan": Config(f"{slug(intent.name)}-plan", plan, doc="Plan of the managed product."),
         "flavor": Config(
@@ -324,7 +354,7 @@ def _servers(
                 for what, missing in held.shortfall.items():
                     yield Loss(
                         {"iops": "Iops", "mb_s": "StorageThroughput", "encrypted": "StorageEncrypted", "size_gb": "AllocatedStorage"}[what],
-                        text("{name} lacks {missing} {what} against the source.", name=held.name, missing=missing, what=_UNITS[what]) if what != "encrypted" else text("{name} is not encrypted.", name=held.name), "major",
+                        text("{name} lacks {missing} {what} against the source.", name=held.name, missing=missing, what=text(UNITS[what])) if what != "encrypted" else text("{name} is not encrypted.", name=held.name), "major",
                     )  # fmt: skip
             yield Node(
                 type="openstack.blockstorage.Volume", origin=intent.origin, role=f"data-{number}", tier="data", topic="databases", protect=True,
@@ -337,7 +367,8 @@ def _servers(
             )  # fmt: skip
 
 
-_UNITS = {"iops": "IOPS", "mb_s": "MB/s", "size_gb": "GB", "encrypted": "encryption"}
+UNITS = {"iops": "IOPS", "mb_s": "MB/s", "size_gb": "GB"}
+"""What a volume type may lack -> its unit; `encrypted` is said in words of its own."""
 
 
 def _class(t: Target, kind: str) -> Config:
@@ -386,9 +417,9 @@ def cache(intent: Cache, t: Target) -> Iterator[object]:
             text(
                 "{name} moves from {version} to the Valkey version on offer; its port and addresses are the product's own, not {port}{tls}.",
                 name=intent.name,
-                version=intent.version or "its version",
+                version=intent.version or text("its version"),
                 port=intent.port,
-                tls="" if intent.tls else "; connections are encrypted there",
+                tls="" if intent.tls else text("; connections are encrypted there"),
             ),
         )
         if intent.groups:
@@ -408,9 +439,16 @@ def cache(intent: Cache, t: Target) -> Iterator[object]:
         volume=None,
     )
     yield Task(
-        "cache-install", text("Install {engine} {version} for {name} on port {port}{tls}: {shards} shards of {nodes} nodes", engine=_TITLES[intent.engine], version=intent.version or "current",
-                              name=intent.name, port=intent.port, tls=" with TLS" if intent.tls else "", shards=intent.shards, nodes=intent.nodes),
+        "cache-install", text("Install {engine} for {name}", engine=_TITLES[intent.engine], name=intent.name),
         "What ElastiCache did by itself (failover, snapshots, updates) has to be set up.", lead_days=5, role="database",
+        settings=(
+            (text("version"), intent.version or text("the current one")), (text("port"), str(intent.port)), (text("TLS"), text("yes") if intent.tls else text("no")),
+            (text("shards"), str(intent.shards)), (text("nodes per shard"), str(intent.nodes)),
+        ),
+        check=f'valkey-cli -h "${{{variable("CACHE", intent.name)}:?}}" -p {intent.port}{" --tls" if intent.tls else ""} info server' if intent.engine != "memcached" else "",
+        expected="It answers with the version of the table, from the application's servers and from nowhere else.",
+        undo="Remove the package; nothing uses it yet.",
+        minutes=60 * intent.shards * intent.nodes, basis="an hour per node, estimated", after_build=True,
     )  # fmt: skip
 
 
@@ -440,14 +478,16 @@ def bucket(intent: Bucket, t: Target) -> Iterator[object]:
                 field,
                 text(
                     "{what} is {state} at {cloud}'s object store.",
-                    what={
-                        "cors": "Cross-origin access",
-                        "website": "Serving a website",
-                        "lifecycle": "Expiry by the store",
-                    }[feature],
-                    state="not offered"
+                    what=text(
+                        {
+                            "cors": "Cross-origin access",
+                            "website": "Serving a website",
+                            "lifecycle": "Expiry by the store",
+                        }[feature]
+                    ),
+                    state=text("not offered")
                     if features.get(feature) is False
-                    else "not proven by the catalogue",
+                    else text("not proven by the catalogue"),
                     cloud=t.cloud.product,
                 ),
                 "major",
@@ -471,6 +511,15 @@ def bucket(intent: Bucket, t: Target) -> Iterator[object]:
                 "bucket-public",
                 text("Make {name} readable by everybody", name=intent.name),
                 "The provider's API has no policy for it; set the ACL by S3.",
+                command=f'aws --endpoint-url "${{S3_URL:?}}" s3api put-bucket-acl --bucket {shlex.quote(name)} --acl public-read',
+                check=f"curl --silent --output /dev/null --write-out '%{{http_code}}\\n' \"${{S3_URL:?}}\"/{shlex.quote(name)}",
+                expected="The check prints 200 without any credential.",
+                undo=text(
+                    "{command} (from then on nobody reads it without a credential).",
+                    command=f'aws --endpoint-url "${{S3_URL:?}}" s3api put-bucket-acl --bucket {shlex.quote(name)} --acl private',
+                ),
+                minutes=5,
+                after_build=True,
             )
     else:
         metadata: dict[str, Any] = {}
@@ -511,7 +560,17 @@ def bucket(intent: Bucket, t: Target) -> Iterator[object]:
                 days=intent.expire_days,
             ),
             "No resource of the provider carries the rule; set it by the S3 API or a job.",
-        )
+            command=f'aws --endpoint-url "${{S3_URL:?}}" s3api put-bucket-lifecycle-configuration --bucket {shlex.quote(name)} --lifecycle-configuration '
+            + shlex.quote(json.dumps({"Rules": [{"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": intent.expire_days}}]})),
+            check=f'aws --endpoint-url "${{S3_URL:?}}" s3api get-bucket-lifecycle-configuration --bucket {shlex.quote(name)}',
+            expected="The check shows one enabled rule with these days.",
+            undo=text(
+                "{command} (objects then stay for ever).",
+                command=f'aws --endpoint-url "${{S3_URL:?}}" s3api delete-bucket-lifecycle --bucket {shlex.quote(name)}',
+            ),
+            minutes=5,
+            after_build=True,
+        )  # fmt: skip
 
 
 def _storage_region(t: Target) -> str | None:
@@ -531,8 +590,12 @@ def registry(intent: Registry, t: Target) -> Iterator[object]:
             comment="One registry holds every repository.",
         )  # fmt: skip
     yield Task(
-        "registry-project", text("Create the repository {name}{immutable} in the registry", name=intent.name, immutable=" with immutable tags" if intent.immutable else ""),
+        "registry-project", text("Create the repository {name} in the registry", name=intent.name),
         "Repositories are made in the registry itself, with robots that push and pull.", lead_days=3,
+        settings=((text("tags"), text("immutable") if intent.immutable else text("may be overwritten")),),
+        check='skopeo login --get-login "${TARGET_REGISTRY:?}"',
+        expected="The repository's project is there with a robot that pushes and one that pulls; the check names the robot that you signed in with.",
+        undo="Delete the project while it is empty.", minutes=10, after_build=True,
     )  # fmt: skip
     if not product:
         yield Disposition(
@@ -551,19 +614,24 @@ def cluster(intent: Cluster, t: Target) -> Iterator[object]:
     if not product:
         yield Task(
             "kubernetes-order",
-            text(
-                "Order a managed Kubernetes cluster for {name} ({version}{api})",
-                name=intent.name,
-                version=intent.version or "current",
-                api=f", API for {', '.join(intent.api_cidrs)}"
-                if intent.public_api and intent.api_cidrs
-                else "",
-            ),
+            text("Order a managed Kubernetes cluster for {name}", name=intent.name),
             text(
                 "{cloud} sells Kubernetes, but not by the interface that the stacks use.",
                 cloud=t.cloud.product,
             ),
             lead_days=10,
+            settings=(
+                (text("version"), intent.version or text("the current one")),
+                *(
+                    ((text("its API is open for"), ", ".join(intent.api_cidrs)),)
+                    if intent.public_api and intent.api_cidrs
+                    else ()
+                ),
+            ),
+            check="kubectl get nodes",
+            expected="Every node is Ready and has the version of the table.",
+            undo="Cancel the order; nothing runs there yet.",
+            minutes=60,
         )
         yield Disposition(
             "replatform",
@@ -579,7 +647,7 @@ def cluster(intent: Cluster, t: Target) -> Iterator[object]:
     release = ".".join(intent.version.split(".")[:2])
     props: dict[str, Any] = {
         "service_name": PROJECT, "region": _region(t), "name": intent.name,
-        "version": Config(f"{slug(intent.name)}-version", release or None, doc=f"Kubernetes version; the source has {intent.version or 'an unknown one'}."),
+        "version": Config(f"{slug(intent.name)}-version", release or None, doc=text("Version of {engine}; the source has {version}.", engine="Kubernetes", version=intent.version or text("an unknown one"))),
     }  # fmt: skip
     if held is not None and subnet:
         props |= {
@@ -597,12 +665,14 @@ def cluster(intent: Cluster, t: Target) -> Iterator[object]:
     if intent.api_cidrs:
         yield Task(
             "kubernetes-api",
-            text(
-                "Let only {cidrs} reach the API of {name}",
-                cidrs=", ".join(intent.api_cidrs),
-                name=intent.name,
-            ),
+            text("Let only known networks reach the API of {name}", name=intent.name),
             "The list is set in the provider's console or API after the cluster is made.",
+            settings=((text("networks"), ", ".join(intent.api_cidrs)),),
+            check="kubectl --request-timeout=5s get --raw /readyz",
+            expected="The check says ok from one of these networks, and times out from any other.",
+            undo="Set the list to the networks that it had before.",
+            minutes=10,
+            after_build=True,
         )
 
 
@@ -614,8 +684,8 @@ def pool(intent: Pool, t: Target) -> Iterator[object]:
     flavor = choice.name if choice else None
     if not product or t.node(intent.cluster) is None:
         yield Disposition(
-            "replatform", text("Nodes of the ordered cluster: {count} of {flavor} ({type} at AWS), up to {most}, {disk} GB of disk each{labels}.", count=max(intent.fewest, intent.wanted), flavor=flavor or "the nearest size",
-                               type=intent.instance_type, most=intent.most, disk=intent.disk_gib, labels=f", labelled {', '.join(f'{k}={v}' for k, v in sorted(intent.labels.items()))}" if intent.labels else ""),
+            "replatform", text("Nodes of the ordered cluster: {count} of {flavor} ({type} at AWS), up to {most}, {disk} GB of disk each{labels}.", count=max(intent.fewest, intent.wanted), flavor=flavor or text("the nearest size"),
+                               type=intent.instance_type, most=intent.most, disk=intent.disk_gib, labels=text(", labelled {labels}", labels=", ".join(f"{k}={v}" for k, v in sorted(intent.labels.items()))) if intent.labels else ""),
             into=intent.cluster, way_out="Node pool of the ordered cluster", work="Ask for it with the cluster.",
         )  # fmt: skip
         return

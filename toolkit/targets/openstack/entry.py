@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolkit.intents.compute import Fleet
 from toolkit.intents.entry import Backend, Balancer, Certificate, Listener, Records, Route, Zone
-from toolkit.outcomes import Disposition, Loss, Option, Task, text
+from toolkit.outcomes import Disposition, Loss, Option, Task, Text, joined, text
 from toolkit.plan.names import slug
-from toolkit.program import Config, Lookup, Node, Out
+from toolkit.program import Config, Lookup, Node, Out, Render, Value
 
 if TYPE_CHECKING:
     from toolkit.intents import Intent
@@ -30,7 +31,7 @@ def certificate(intent: Certificate, t: Target) -> Iterator[object]:
         type="openstack.keymanager.SecretV1", origin=intent.origin, tier="data", topic="certificates", protect=True,
         props={
             "name": intent.name, "secret_type": "opaque", "payload_content_type": "application/octet-stream", "payload_content_encoding": "base64",
-            "payload": Config(f"certificate-{slug(intent.name)}", secret=True, doc=f"Key and chain for {', '.join(intent.names)}, PKCS#12 in base64."),
+            "payload": Config(f"certificate-{slug(intent.name)}", secret=True, doc=text("Key and chain for {names}, PKCS#12 in base64.", names=", ".join(intent.names))),
         },
     )  # fmt: skip
 
@@ -44,6 +45,10 @@ def balancer(intent: Balancer, t: Target) -> Iterator[object]:
             text("{cloud} has no load balancer in the catalogue.", cloud=t.cloud.product),
             lead_days=10,
             role="network",
+            check="sudo haproxy -c -f /etc/haproxy/haproxy.cfg",
+            expected="The configuration is valid on both; with one of the two stopped the address still answers within 5 seconds.",
+            undo="Stop both; nobody's traffic goes there before the switch.",
+            minutes=240,
         )
         yield Disposition(
             "replatform",
@@ -97,6 +102,11 @@ def balancer(intent: Balancer, t: Target) -> Iterator[object]:
             "Octavia at Infomaniak needs a role of its own.",
             lead_days=2,
             role="security",
+            command='openstack role add --user "${OS_USERNAME:?}" --project "${OS_PROJECT_NAME:?}" load-balancer_member',
+            check="openstack loadbalancer list",
+            expected="The check ends with exit code 0, with or without rows.",
+            undo='openstack role remove --user "${OS_USERNAME:?}" --project "${OS_PROJECT_NAME:?}" load-balancer_member (stacks with load balancers can then not be built).',
+            minutes=10,
         )
 
 
@@ -167,19 +177,29 @@ def backend(intent: Backend, t: Target) -> Iterator[object]:
         )
 
 
-def _words(intent: Backend, t: Target) -> str:
+def _words(intent: Backend, t: Target) -> Text:
     names = [
         t.ctx.estate.by_key[key].name if key in t.ctx.estate.by_key else key
         for key, _ in intent.members
     ]
     said = intent.probe
     check = (
-        f"; health: {said.kind} {said.path} {said.codes} every {said.interval} s within {said.timeout} s, {said.fall} down, {said.rise} up"
+        text(
+            "; health: {check} every {interval} s within {timeout} s, {fall} down, {rise} up",
+            check=f"{said.kind} {said.path} {said.codes}",
+            interval=said.interval,
+            timeout=said.timeout,
+            fall=said.fall,
+            rise=said.rise,
+        )
         if said
         else ""
     )
-    ports = ", ".join(sorted({str(port) for _, port in intent.members}))
-    return f"{intent.protocol}{' sticky' if intent.sticky else ''} to {', '.join(names) or 'no member yet'} ({ports}){check}."
+    ports = ", ".join(str(port) for port in sorted({port for _, port in intent.members}))
+    return text(
+        "{protocol} to {names} ({ports}){sticky}{check}." if names else "{protocol} to no member yet{sticky}{check}.", protocol=intent.protocol, names=", ".join(names), ports=ports,
+        sticky=text(", sticky") if intent.sticky else "", check=check,
+    )  # fmt: skip
 
 
 def _addresses(t: Target, target: str) -> Iterator[tuple[Any, Any]]:
@@ -207,7 +227,7 @@ def listener(intent: Listener, t: Target) -> Iterator[object]:
     """A port with its default: a pool, a redirect, or nothing."""
     if t.node(intent.balancer) is None:
         yield Disposition(
-            "replatform", text("A port of the HAProxy pair: {protocol} {port}{to}.", protocol=intent.protocol, port=intent.port, to=f", redirects {intent.redirect_code} to {intent.redirect}" if intent.redirect else ", refuses" if intent.reject else ""), into=intent.balancer,
+            "replatform", text("A port of the HAProxy pair: {protocol} {port}{to}.", protocol=intent.protocol, port=intent.port, to=text(", redirects {code} to {to}", code=intent.redirect_code, to=intent.redirect) if intent.redirect else text(", refuses") if intent.reject else ""), into=intent.balancer,
             way_out="HAProxy frontend", work=text("Forwards to {name}.", name=t.ctx.estate.by_key[intent.pool.partition("#")[0]].name) if intent.pool else "",
         )  # fmt: skip
         return
@@ -249,10 +269,13 @@ def listener(intent: Listener, t: Target) -> Iterator[object]:
         policy: dict[str, Any] = {
             "name": f"{intent.name}-default",
             "listener_id": Out(intent.origin, intent.role),
-            "position": 1000,
+            # Octavia counts from 1 without gaps and answers with that
+            "position": 1 + sum(each.listener == intent.origin for each in t.all(Route)),
             "admin_state_up": True,
-            **_outcome(intent),
+            **_outcome(intent, intent.balancer, t),
         }
+        if _hostless(intent.redirect):
+            yield Loss("DefaultActions.RedirectConfig.Host", _ONE_HOST, "major")
         yield Node(
             type="openstack.loadbalancer.L7PolicyV2",
             origin=intent.origin,
@@ -267,29 +290,55 @@ def listener(intent: Listener, t: Target) -> Iterator[object]:
         )  # fmt: skip
 
 
-def _outcome(intent: Listener | Route) -> dict[str, Any]:
-    if intent.redirect:
-        return {
-            "action": "REDIRECT_PREFIX",
-            "redirect_prefix": intent.redirect,
-            "redirect_http_code": intent.redirect_code or 302,
-        }
-    return {"action": "REJECT"}
+_ONE_HOST = "Octavia redirects to one host name, not to that of each request; set it, or redirect in the web server."
+
+
+def _hostless(redirect: str) -> bool:
+    """`https://` or `https:///path`: to whatever host was asked for, which Octavia has no word for."""
+    return redirect.partition("://")[2][:1] in ("", "/") and bool(redirect)
+
+
+def _outcome(intent: Listener | Route, balancer_: str, t: Target) -> dict[str, Any]:
+    if not intent.redirect:
+        return {"action": "REJECT"}
+    prefix: Value = intent.redirect
+    if _hostless(prefix):
+        scheme, _, path = intent.redirect.partition("://")
+        names = [
+            name.removeprefix("*.")
+            for each in t.all(Listener)
+            if each.balancer == balancer_ and each.certificate
+            if (held := t.intent(each.certificate, Certificate)) is not None
+            for name in held.names
+        ]
+        host = Config(
+            f"{slug(intent.name)}-redirect-host", names[0] if names else None,
+            doc=f"Host name that {intent.name} redirects to.",
+        )  # fmt: skip
+        prefix = Render((f"{scheme}://", host, *((path,) if path else ())))
+    return {
+        "action": "REDIRECT_PREFIX",
+        "redirect_prefix": prefix,
+        "redirect_http_code": intent.redirect_code or 302,
+    }
 
 
 def route(intent: Route, t: Target) -> Iterator[object]:
     """A policy with its rules; all of them must hold."""
     if t.node(intent.listener) is None:
-        said = "; ".join(
-            f"{kind} {key} {how} {value}".replace("  ", " ")
-            for kind, how, key, value in intent.conditions
+        said = joined(
+            (
+                f"{kind} {key} {how} {value}".replace("  ", " ")
+                for kind, how, key, value in intent.conditions
+            ),
+            "; ",
         )
         to = (
             t.ctx.estate.by_key[intent.pool.partition("#")[0]].name
             if intent.pool
             else f"{intent.redirect_code} {intent.redirect}"
             if intent.redirect
-            else "refused"
+            else text("refused")
         )
         yield Disposition(
             "replatform",
@@ -307,14 +356,20 @@ def route(intent: Route, t: Target) -> Iterator[object]:
     props: dict[str, Any] = {
         "name": intent.name,
         "listener_id": t.out(intent.listener),
-        "position": intent.position,
+        "position": 1
+        + sum(
+            each.listener == intent.listener and each.position < intent.position
+            for each in t.all(Route)
+        ),
         "admin_state_up": True,
     }
     props |= (
         {"action": "REDIRECT_TO_POOL", "redirect_pool_id": pool}
         if pool is not None
-        else _outcome(intent)
+        else _outcome(intent, getattr(t.intent(intent.listener, Listener), "balancer", ""), t)
     )
+    if pool is None and _hostless(intent.redirect):
+        yield Loss("Actions.RedirectConfig.Host", _ONE_HOST, "major")
     yield Node(
         type="openstack.loadbalancer.L7PolicyV2",
         origin=intent.origin,
@@ -344,19 +399,20 @@ def route(intent: Route, t: Target) -> Iterator[object]:
 def zone(intent: Zone, t: Target) -> Iterator[object]:
     """A Designate zone; the provider's own DNS where it has no Designate; a resolver of one's own for private zones."""
     if intent.private:
-        networks = (
-            ", ".join(t.ctx.estate.by_key[key].name for key in intent.networks) or "its networks"
+        networks = ", ".join(t.ctx.estate.by_key[key].name for key in intent.networks) or text(
+            "its networks"
         )
         yield Task(
             "private-dns",
-            text(
-                "Run a resolver for {name} in {networks} and hand it out by DHCP",
-                name=intent.name,
-                networks=networks,
-            ),
+            text("Run a resolver for the private zone {name}", name=intent.name),
             "No provider of the catalogue has private zones.",
             lead_days=10,
             role="network",
+            settings=((text("handed out by DHCP in"), networks),),
+            check=f'dig +short @"${{RESOLVER:?}}" SOA {shlex.quote(intent.name)}',
+            expected="The check answers with the zone's SOA, and a new server has the resolver in /etc/resolv.conf.",
+            undo="Hand out the old resolvers again and renew the leases.",
+            minutes=120,
         )
         yield Disposition(
             "replatform",
@@ -382,6 +438,10 @@ def zone(intent: Zone, t: Target) -> Iterator[object]:
             "The zone is a product of its own; its records are planned.",
             lead_days=7,
             role="network",
+            check=f'dig +short @"${{NEW_NAME_SERVER:?}}" SOA {shlex.quote(intent.name.rstrip("."))}',
+            expected="The new name server answers with an SOA; nothing is delegated to it yet.",
+            undo="Cancel the order; nobody asks it yet.",
+            minutes=20,
         )
         yield Disposition(
             "replatform",
@@ -396,6 +456,10 @@ def zone(intent: Zone, t: Target) -> Iterator[object]:
         text("{cloud} has no DNS in the catalogue.", cloud=t.cloud.product),
         lead_days=14,
         role="network",
+        check=f'dig +short @"${{NEW_NAME_SERVER:?}}" SOA {shlex.quote(intent.name.rstrip("."))}',
+        expected="The new name server answers with an SOA; nothing is delegated to it yet.",
+        undo="Remove the zone there; nobody asks it yet.",
+        minutes=60,
     )
     yield Disposition(
         "replatform",
@@ -414,7 +478,7 @@ def records(intent: Records, t: Target) -> Iterator[object]:
             text(
                 "{kind} {values} in the private resolver.",
                 kind=intent.kind,
-                values=", ".join(intent.values) or "the new address",
+                values=", ".join(intent.values) or text("the new address"),
             ),
             into=intent.zone,
             way_out="The resolver of the private zone",
@@ -440,7 +504,7 @@ def records(intent: Records, t: Target) -> Iterator[object]:
     if t.node(intent.zone) is not None:
         yield Node(
             type="openstack.dns.RecordSet", origin=intent.origin, tier="dns", topic="dns",
-            props={"zone_id": t.out(intent.zone), "name": intent.name, "type": intent.kind, "ttl": intent.ttl, "records": values},
+            props={"zone_id": t.out(intent.zone), "name": intent.name, "type": intent.kind, "ttl": intent.ttl, "records": [_designate(intent.kind, each) for each in values]},
         )  # fmt: skip
         return
     if t.cloud.managed.get("dns"):
@@ -457,7 +521,7 @@ def records(intent: Records, t: Target) -> Iterator[object]:
         text(
             "{kind} {values}, TTL {ttl}, at the new DNS host.",
             kind=intent.kind,
-            values=", ".join(intent.values) or "the new address",
+            values=", ".join(intent.values) or text("the new address"),
             ttl=intent.ttl,
         ),
         into=intent.zone,
@@ -484,6 +548,15 @@ def _value(kind: str, value: str) -> str:
         return f"{value}."
     if kind in ("MX", "SRV") and not value.endswith("."):
         return f"{value}."
+    return value
+
+
+def _designate(kind: str, value: Any) -> Any:
+    """A CAA value without its quotes: Designate (Zed, measured) refuses `0 issue "ca.example"` with 400."""
+    if kind == "CAA" and isinstance(value, str):
+        flags, _, rest = value.partition(" ")
+        tag, _, said = rest.partition(" ")
+        return f"{flags} {tag} {said.strip().removeprefix(chr(34)).removesuffix(chr(34))}"
     return value
 
 

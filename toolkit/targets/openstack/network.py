@@ -86,9 +86,12 @@ def subnet(intent: Subnet, t: Target) -> Iterator[object]:
         del props["gateway_ip"], props["allocation_pools"]
     if intent.dns:
         props["dns_nameservers"] = list(intent.dns)
+    # a DHCP port belongs to the network and has an address in each of its subnets: one per agent
+    first = not any(t.node(each.origin) for each in t.within(Subnet, intent.network))
+    dhcp = {"ports": int(t.cloud.profile["dhcp_ports"])} if first else {}
     yield Node(
         type="openstack.networking.Subnet", origin=intent.origin, tier="network", topic="network", vpc=intent.network, props=props,
-        units={"subnets": 1, "ports": int(t.cloud.profile["dhcp_ports"])},
+        units={"subnets": 1, **dhcp},
     )  # fmt: skip
     if len(intent.tags) > 1:
         yield Loss(
@@ -142,14 +145,8 @@ def routers(intent: Routers, t: Target) -> Iterator[object]:
                 type="openstack.networking.RouterInterface", origin=each.origin, role="router", tier="network", topic="network", vpc=intent.network,
                 props={"router_id": Out(intent.origin, role), "subnet_id": t.out(each.origin)}, units={"ports": 1},
             )  # fmt: skip
-    if open_ and closed and (held := t.intent(intent.network, Network)) is not None and held.keep:
+    if open_ and closed:
         yield from _between(intent, t, open_, closed)
-    elif open_ and closed:
-        yield Loss(
-            "CidrBlock",
-            "Routes between isolated subnets and the others are set after renumbering.",
-            "major",
-        )
 
 
 def _router(intent: Routers, role: str, props: dict[str, Any]) -> Node:
@@ -187,10 +184,16 @@ def _between(
 ) -> Iterator[object]:
     link = open_[0]
     net = ipaddress.IPv4Network(link.cidr, strict=False)
+    whole = t.intent(intent.network, Network)
+    fixed: dict[str, Any] = {"subnet_id": t.out(link.origin)}
+    foot: Any = Out(intent.origin, "inner-port", "all_fixed_ips[0]")
+    if whole is not None and whole.keep:
+        foot = fixed["ip_address"] = str(net[3])
     yield Node(
         type="openstack.networking.Port", origin=intent.origin, role="inner-port", tier="network", topic="network", vpc=intent.network,
-        props={"name": f"{intent.name}-inner", "network_id": t.out(intent.network), "fixed_ips": [{"subnet_id": t.out(link.origin), "ip_address": str(net[3])}], "admin_state_up": True, "port_security_enabled": False},
-        units={"ports": 1}, comment="The inner router's foot in a subnet of the edge router: .3 is free, AWS kept it for itself.",
+        props={"name": f"{intent.name}-inner", "network_id": t.out(intent.network), "fixed_ips": [fixed], "admin_state_up": True, "port_security_enabled": False},
+        units={"ports": 1}, comment="The inner router's foot in a subnet of the edge router: .3 is free, AWS kept it for itself." if "ip_address" in fixed
+        else "The inner router's foot in a subnet of the edge router, at an address that Networking picks.",
     )  # fmt: skip
     yield Node(
         type="openstack.networking.RouterInterface", origin=intent.origin, role="inner-link", tier="network", topic="network", vpc=intent.network,
@@ -201,15 +204,42 @@ def _between(
     for each in closed:
         yield Node(
             type="openstack.networking.RouterRoute", origin=each.origin, role="route", tier="network", topic="network", vpc=intent.network,
-            props={"router_id": Out(intent.origin, EDGE), "destination_cidr": each.cidr, "next_hop": str(net[3])},
+            props={"router_id": Out(intent.origin, EDGE), "destination_cidr": _range(t, each), "next_hop": foot},
             depends_on=(Out(intent.origin, "inner-link"), *(Out(o.origin, "router") for o in open_[:1])),
         )  # fmt: skip
     for each in open_[1:]:
         yield Node(
             type="openstack.networking.RouterRoute", origin=each.origin, role="route", tier="network", topic="network", vpc=intent.network,
-            props={"router_id": Out(intent.origin, INNER), "destination_cidr": each.cidr, "next_hop": str(net[1])},
+            props={"router_id": Out(intent.origin, INNER), "destination_cidr": _range(t, each), "next_hop": _gate(t, link)},
             depends_on=(Out(intent.origin, "inner-link"),),
         )  # fmt: skip
+
+
+def _range(t: Target, subnet_: Subnet) -> Any:
+    """Where routes to a subnet lead: its addresses, or the new ones where its network is renumbered."""
+    whole = t.intent(subnet_.network, Network)
+    kept = whole is None or whole.keep
+    return subnet_.cidr if kept else Out(subnet_.origin, "", "cidr")
+
+
+def _gate(t: Target, subnet_: Subnet) -> Any:
+    """The address of a subnet's own router in it."""
+    whole = t.intent(subnet_.network, Network)
+    if whole is not None and whole.keep:
+        return str(ipaddress.IPv4Network(subnet_.cidr, strict=False)[1])
+    return Out(subnet_.origin, "", "gateway_ip")
+
+
+def _ranges(t: Target, network_: str, cidrs: tuple[str, ...]) -> list[tuple[str, str, Any]]:
+    """(role, label, range) of everything on a side of a link: AWS's blocks, or each subnet's new addresses."""
+    whole = t.intent(network_, Network)
+    if whole is None or whole.keep:
+        return [(slug(cidr), "", cidr) for cidr in cidrs]
+    return [
+        (each.origin, slug(each.name), _range(t, each))
+        for each in t.within(Subnet, network_)
+        if t.node(each.origin)
+    ]
 
 
 def link(intent: Link, t: Target) -> Iterator[object]:
@@ -223,13 +253,10 @@ def link(intent: Link, t: Target) -> Iterator[object]:
             "major",
         )
         return
-    whole = t.intent(intent.near, Network)
     far_role = EDGE if far_open.reach != "isolated" else INNER
     near_role = EDGE if near_open.reach != "isolated" else INNER
     foot = Out(intent.origin, "port", "all_fixed_ips[0]")
-    gate: Any = Out(near_open.origin, "", "gateway_ip")
-    if whole is not None and whole.keep:
-        gate = str(ipaddress.IPv4Network(near_open.cidr, strict=False)[1])
+    gate = _gate(t, near_open)
     yield Node(
         type="openstack.networking.Port", origin=intent.origin, role="port", tier="network", topic="network", vpc=intent.near,
         props={"name": intent.name, "network_id": t.out(intent.near), "fixed_ips": [{"subnet_id": t.out(near_open.origin)}], "admin_state_up": True, "port_security_enabled": False}, units={"ports": 1},
@@ -239,9 +266,9 @@ def link(intent: Link, t: Target) -> Iterator[object]:
         type="openstack.networking.RouterInterface", origin=intent.origin, role="interface", tier="network", topic="network", vpc=intent.near,
         props={"router_id": Out(intent.far, far_role), "port_id": Out(intent.origin, "port")},
     )  # fmt: skip
-    for cidr in intent.far_cidrs:
+    for key, label, cidr in _ranges(t, intent.far, intent.far_cidrs):
         yield Node(
-            type="openstack.networking.RouterRoute", origin=intent.origin, role=f"to-{slug(cidr)}", tier="network", topic="network", vpc=intent.near,
+            type="openstack.networking.RouterRoute", origin=intent.origin, role=f"to-{key}", label=f"to-{label}" if label else "", tier="network", topic="network", vpc=intent.near,
             props={"router_id": Out(intent.near, near_role), "destination_cidr": cidr, "next_hop": foot}, depends_on=(Out(intent.origin, "interface"), Out(near_open.origin, "router")),
         )  # fmt: skip
     for each in t.within(Subnet, intent.near):
@@ -252,7 +279,7 @@ def link(intent: Link, t: Target) -> Iterator[object]:
         ):
             yield Node(
                 type="openstack.networking.RouterRoute", origin=intent.origin, role=f"back-{slug(each.cidr)}", tier="network", topic="network", vpc=intent.near,
-                props={"router_id": Out(intent.far, far_role), "destination_cidr": each.cidr, "next_hop": gate}, depends_on=(Out(intent.origin, "interface"),),
+                props={"router_id": Out(intent.far, far_role), "destination_cidr": _range(t, each), "next_hop": gate}, depends_on=(Out(intent.origin, "interface"),),
             )  # fmt: skip
     yield Loss(
         "Status.Code",
@@ -267,6 +294,22 @@ def _first(t: Target, network_: str) -> Subnet | None:
 
 def firewall(intent: Firewall, t: Target) -> Iterator[object]:
     """The group alone; its rules follow when every group exists."""
+    whole = t.intent(intent.network, Network)
+    if whole is not None and not whole.keep:
+        stale = sorted(
+            {
+                each.peer
+                for each in intent.openings
+                if "|" not in each.peer and _renumbered(t, intent.network, each.peer)[0][2] == each.peer
+                and any(_overlap(each.peer, cidr) for cidr in whole.cidrs)
+            }
+        )  # fmt: skip
+        if stale:
+            yield Loss(
+                "IpPermissions.IpRanges.CidrIp",
+                text("{cidrs} are addresses of the network that is renumbered, and no whole subnets of it: write the new ones into the rules.", cidrs=", ".join(stale)),
+                "major",
+            )  # fmt: skip
     yield Node(
         type="openstack.networking.SecGroup", origin=intent.origin, role=intent.role, label=intent.label, tier="network", topic="security", vpc=intent.network,
         props={"name": intent.name, "description": _plain(intent.description), "delete_default_rules": True}, units={"security_groups": 1},
@@ -292,7 +335,10 @@ def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
                     for f in t.intents.get(each.peer, ()) if isinstance(f, Firewall)
                 ]  # fmt: skip
             else:
-                peers = [(slug(each.peer), slug(each.peer), {"remote_ip_prefix": each.peer})]
+                peers = [
+                    (key if "|" in key else slug(key), slug(label), {"remote_ip_prefix": cidr})
+                    for key, label, cidr in _renumbered(t, intent.origin, each.peer)
+                ]
             for key, words, peer in peers:
                 bounds = (
                     ""
@@ -313,14 +359,35 @@ def firewall_rules(intent: FirewallRules, t: Target) -> Iterator[object]:
                     props["protocol"] = each.protocol
                 if each.first is not None:
                     props["port_range_min"] = each.first
-                    if each.last is not None:
-                        props["port_range_max"] = each.last
+                    # the provider wants both bounds; a code of 0 it never sends, which Neutron reads as any code
+                    props["port_range_max"] = 0 if each.last is None else each.last
                 if each.why:
                     props["description"] = _plain(each.why)
                 yield Node(
                     type="openstack.networking.SecGroupRule", origin=held.origin, role=role, label=label if label != role else "", tier="network", topic="security", vpc=held.network,
                     props=props, units={"security_group_rules": 1},
                 )  # fmt: skip
+
+
+def _renumbered(t: Target, network_: str, peer: str) -> list[tuple[str, str, Any]]:
+    """(key, label, range) that a rule names: AWS's, or the new ranges of the subnets that it is made of.
+
+    Ranges of another renumbered network, and parts of a subnet, have no new ones that could be known:
+    they stay, admit nobody there, and the firewall says so.
+    """
+    whole = t.intent(network_, Network)
+    net = ipaddress.ip_network(peer, strict=False)
+    if whole is None or whole.keep or net.prefixlen == 0 or net.version != 4:
+        return [(peer, peer, peer)]
+    inside = [
+        each
+        for each in t.within(Subnet, network_)
+        if t.node(each.origin) and ipaddress.IPv4Network(each.cidr, strict=False).subnet_of(net)
+    ]
+    if not inside or not any(net.overlaps(ipaddress.IPv4Network(c, strict=False)) for c in whole.cidrs):  # fmt: skip
+        return [(peer, peer, peer)]
+    outside = [] if any(net.subnet_of(ipaddress.IPv4Network(c, strict=False)) for c in whole.cidrs) else [(peer, peer, peer)]  # fmt: skip
+    return [*outside, *((each.origin, each.name, _range(t, each)) for each in inside)]
 
 
 def _forwarding(t: Target, network_: str) -> dict[str, list[str]]:
@@ -335,6 +402,11 @@ def _forwarding(t: Target, network_: str) -> dict[str, list[str]]:
         )
         for key in keys
     }
+
+
+def _overlap(a: str, b: str) -> bool:
+    one, other = ipaddress.ip_network(a, strict=False), ipaddress.ip_network(b, strict=False)
+    return one.version == other.version and one.prefixlen > 0 and one.overlaps(other)
 
 
 def _plain(words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ def secret(intent: Secret, t: Target) -> Iterator[object]:
             text("{cloud} has no secret store in the catalogue.", cloud=t.cloud.product),
             lead_days=5,
             role="security",
+            command=f"bao kv put secret/{shlex.quote(intent.name)} value=-",
+            check=f"bao kv metadata get secret/{shlex.quote(intent.name)}",
+            expected="The check shows version 1; the application reads it with a policy of its own.",
+            undo=text("bao kv metadata delete secret/{name}", name=shlex.quote(intent.name)),
+            minutes=15,
         )
         yield Disposition(
             "replatform",
@@ -31,7 +37,8 @@ def secret(intent: Secret, t: Target) -> Iterator[object]:
             way_out="OpenBao",
         )
         return
-    about = f": {' '.join(intent.description.split()).rstrip('.')}" if intent.description else ""
+    said = " ".join(intent.description.split()).rstrip(".")
+    about = text(": {said}", said=said) if said else ""
     yield Node(
         type="openstack.keymanager.SecretV1",
         origin=intent.origin,
@@ -42,7 +49,7 @@ def secret(intent: Secret, t: Target) -> Iterator[object]:
             "payload": Config(
                 f"secret-{slug(intent.name)}",
                 secret=True,
-                doc=f"The value of {intent.name}{about}.",
+                doc=text("The value of {name}{about}.", name=intent.name, about=about),
             ),
             "payload_content_type": "text/plain",
             "secret_type": "passphrase",
@@ -80,6 +87,7 @@ def key(intent: Key, t: Target) -> Iterator[object]:
         if intent.purpose != "ENCRYPT_DECRYPT"
         else "Nothing read here shows an application that calls KMS itself; if one does, choose a service.",
     )
+    source = t.ctx.estate.by_key[intent.origin]
     yield Task(
         "key-reencrypt",
         text(
@@ -89,6 +97,11 @@ def key(intent: Key, t: Target) -> Iterator[object]:
         "Key material cannot be exported: what only KMS can decrypt is lost on the day that AWS is cut off.",
         lead_days=30,
         role="security",
+        command=f"aws cloudtrail lookup-events --region {shlex.quote(source.region)} --lookup-attributes AttributeKey=ResourceName,AttributeValue={shlex.quote(source.arn or source.id)} --max-results 50 --query 'Events[].[EventName,Username,EventTime]' --output text",
+        expected="The command names who uses the key; each of them has an owner, and nothing that it encrypted is only readable through it any more.",
+        undo="Keep the key at AWS; encrypting anew harms nothing.",
+        minutes=None,
+        basis="how much is encrypted with the key is in no record that was read",
     )
     yield Disposition(
         "refactor",

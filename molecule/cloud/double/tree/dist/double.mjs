@@ -1,0 +1,1 @@
+// Not Nextcloud: a file of the double, to see how nginx gives modules out.

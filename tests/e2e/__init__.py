@@ -1,0 +1,1 @@
+"""The whole chain, from an account at AWS to servers at the target and back to nothing."""

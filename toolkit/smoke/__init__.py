@@ -1,0 +1,1 @@
+"""What a person does with the suite, tried from outside: one result for each check, negative controls among them."""
