@@ -8,6 +8,11 @@ suite-demo: install
 	sh .ci/system-packages
 	$(BIN)/python molecule/demo.py up out/suite || test $$? -eq 3
 
+# the same with every application, where their archives can be had: ARTEFACTS=https://mirror.example.org, or nothing for the makers' own
+suite-real: install
+	sh .ci/system-packages
+	ARTEFACTS='$(ARTEFACTS)' $(BIN)/python molecule/demo.py real out/suite-real
+
 suite-demo-down: install
 	$(BIN)/python molecule/demo.py down
 
@@ -15,7 +20,7 @@ molecule: install
 	sh .ci/system-packages
 	PYTHON=$(BIN)/python sh .ci/molecule $(SCENARIOS)
 
-.PHONY: suite-demo suite-demo-down molecule install engine demo test check lint types unit bench golden lock system clean lab-up lab-down lab-status lab-purge lab-tests
+.PHONY: suite-demo suite-real suite-demo-down molecule install engine demo test check lint types unit bench golden lock system clean lab-up lab-down lab-status lab-purge lab-tests
 
 install: $(VENV)/.installed
 

@@ -2,6 +2,7 @@
 """The suite of a small client on one throw-away host of this machine: answers, sizes, installation, smoke tests.
 
     demo.py up DIR       everything, as far as it can be had here; ends with the smoke table and how to open the pages
+    demo.py real DIR     the same where every artefact can be had (ARTEFACTS names a mirror): nothing is left out, every check counts
     demo.py down         the host is gone; DIR stays
 
 The commands are those of a real client (`repatria suite ...`), printed as they run. What cannot be had is left out by
@@ -10,6 +11,7 @@ name, and the smoke tests say `not run`. Needs root on Debian 12.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -17,6 +19,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,8 +73,8 @@ def run(*words: str, inside: bool = False, accept: tuple[int, ...] = (0,)) -> in
     return code
 
 
-def up(folder: Path) -> int:
-    """The whole way. Exit code 3 where a smoke test failed or was not run."""
+def up(folder: Path, *, whole: bool = False) -> int:
+    """The whole way. Exit code 3 where a smoke test failed or was not run. `whole`: an error where an artefact lacks, before a host boots."""
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "answers.toml").write_text(ANSWERS + packages())
@@ -86,18 +89,23 @@ def up(folder: Path) -> int:
             str(folder / "answers.toml"),
         )
     run(REPATRIA, "suite", "plan", "-C", str(folder), accept=(0, 3))
-    names = host(folder)
     can = [
         name for name, each in artefacts.load().items() if each.source in ("maven", "requirements")
     ]
-    run(REPATRIA, "suite", "artefacts", "fetch", str(artefacts.folder()), *can, accept=(0, 3))
+    mirror = ["--mirror", os.environ["ARTEFACTS"]] if os.environ.get("ARTEFACTS") else []
+    fetch(*(mirror if whole else can))
     document = json.loads((folder / "suite.json").read_text())
     groups = [role["role"] for each in document["hosts"] for role in each["roles"]]
     lacking = [
         part
         for part in deploy.lacking(deploy.plays(), groups, artefacts.folder())
-        if part not in deploy.PARTLY
+        if whole or part not in deploy.PARTLY
     ]
+    if whole and lacking:
+        sys.exit(
+            f"error: without {', '.join(lacking)} the suite is not whole: what is missing is above"
+        )
+    names = host(folder)
     without = [word for part in lacking for word in ("--without", part)]
     run(
         REPATRIA,
@@ -110,8 +118,9 @@ def up(folder: Path) -> int:
         *os.environ.get("DEMO_APPLY", "").split(),
         accept=(0, 3),
     )
-    settings(folder, names, [*HOSTS, "exec", BED, HOST], ADDRESS)
-    code = run(REPATRIA, "suite", "smoke", "-C", str(folder), inside=True, accept=(0, 3))
+    settings(folder, names, [*HOSTS, "exec", BED, HOST], ADDRESS, whole=whole)
+    with tunnel() if whole else contextlib.nullcontext():
+        code = run(REPATRIA, "suite", "smoke", "-C", str(folder), inside=True, accept=(0, 3))
     print(
         f"\n{time.monotonic() - began:.0f} s. Left out, as their archives cannot be had here: {', '.join(lacking) or 'nothing'}."
     )
@@ -122,6 +131,30 @@ def up(folder: Path) -> int:
     print(f"  {shlex.join([*HOSTS, 'exec', BED, HOST])}    a shell on the host")
     print(f"  {shlex.join([sys.executable, str(HERE / 'demo.py'), 'down'])}    the end of it")
     return code
+
+
+def fetch(*words: str) -> None:
+    """Artefacts by name, all where none is given; what cannot be had is told and not waited for."""
+    run(REPATRIA, "suite", "artefacts", "fetch", str(artefacts.folder()), *words, accept=(0, 3))
+
+
+@contextlib.contextmanager
+def tunnel() -> Iterator[None]:
+    """Jicofo's and the bridge's health, which the host alone reaches, on the same ports of the loopback in the bed's network."""
+    ways = [word for port in (8888, 8080) for word in ("-L", f"127.0.0.1:{port}:127.0.0.1:{port}")]
+    plain = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ExitOnForwardFailure=yes"]  # fmt: skip
+    line = [*HOSTS, "run", BED, "ssh", "-N", "-i", str(key()), *plain, *ways, f"root@{ADDRESS}"]
+    held = subprocess.Popen(line)
+    try:
+        yield
+    finally:
+        held.terminate()
+        held.wait()
+
+
+def key() -> Path:
+    """The operator's key of the bed."""
+    return Path(os.environ.get("REPATRIA_BEDS", "/var/lib/repatria/beds")) / BED / "id_ed25519"
 
 
 def packages() -> str:
@@ -153,13 +186,12 @@ def host(folder: Path) -> dict[str, str]:
         [*HOSTS, "names", BED, *(f"{each}={ADDRESS}" for each in [DOMAIN, *names.values()])],
         check=True,
     )
-    key = Path(os.environ.get("REPATRIA_BEDS", "/var/lib/repatria/beds")) / BED / "id_ed25519"
     proxy = f"nsenter --net=/run/netns/bed-{BED} {sys.executable} {HERE.parent / 'toolkit/lab/pipe.py'} %h %p"
     own: dict[str, Any] = {
         "all": {
             "hosts": {
                 HOST: {
-                    "ansible_host": ADDRESS, "ansible_user": "root", "ansible_ssh_private_key_file": str(key), "suite_gate": ADDRESS,
+                    "ansible_host": ADDRESS, "ansible_user": "root", "ansible_ssh_private_key_file": str(key()), "suite_gate": ADDRESS,
                     "ansible_ssh_common_args": f'-o ProxyCommand="{proxy}" -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR',
                     "idp_users": kept(folder)["people"],
                     "suite_backup_repository": f"rest:http://{VAULT}:8000/suite/",
@@ -198,8 +230,18 @@ print(json.dumps(tokens))
 """
 """On the host: people of the chat for the smoke tests, by the admin API that only the host itself reaches."""
 
+FILES = """
+import base64, json, sys, urllib.parse, urllib.request
+asked = json.load(sys.stdin)
+who = base64.b64encode(f"admin:{asked['admin_password']}".encode()).decode()
+headers = {"Host": asked["name"], "OCS-APIRequest": "true", "Authorization": f"Basic {who}", "X-Forwarded-Proto": "https"}
+body = urllib.parse.urlencode({"userid": "smoke", "password": asked["password"]}).encode()
+urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8444/ocs/v2.php/cloud/users?format=json", body, headers))
+"""
+"""On the host: a person of the files, by Nextcloud's provisioning API."""
 
-def settings(folder: Path, names: dict[str, str], host: list[str], address: str, *, connect: bool = False) -> None:  # fmt: skip
+
+def settings(folder: Path, names: dict[str, str], host: list[str], address: str, *, connect: bool = False, whole: bool = False) -> None:  # fmt: skip
     """smoke.toml for this client: what was made for the checks, once. `host`: words that run a command there; `connect`: names lead nowhere yet."""
     path = folder / "smoke.toml"
     if path.exists():
@@ -229,8 +271,19 @@ def settings(folder: Path, names: dict[str, str], host: list[str], address: str,
         "jitsi": {"url": f"https://{names['meet']}", "domain": f"guest.{names['meet']}"},
         "idp": {
             "issuer": realm, "client": "smoke", "redirect": f"https://{names['login']}/smoke", "user": ada["name"], "password": ada["password"],
+            "admin": "operator", "admin_realm": "master", "admin_password": held["idp_admin_password"], "admin_api": realm.replace("/realms/", "/admin/realms/"),
         },
     }  # fmt: skip
+    if whole:
+        word = secrets.token_urlsafe(18)
+        asked = {"name": names["cloud"], "password": word, "admin_password": held["nextcloud_admin_password"]}  # fmt: skip
+        subprocess.run([*host, "python3", "-c", FILES], input=json.dumps(asked), text=True, check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+        cloud = f"https://{names['cloud']}"
+        tables["nextcloud"] = {"url": cloud, "user": "smoke", "password": word, "occ": [*host, "nextcloud-occ"]}  # fmt: skip
+        tables["jitsi"] = {
+            "url": f"https://{names['meet']}", "client": "jitsi", "jicofo": "http://127.0.0.1:8888", "bridges": ["http://127.0.0.1:8080"],
+        }  # fmt: skip
+        tables["idp"]["opens"] = [f"{cloud}/apps/files/ All files"]
     if connect:
         tables["connect"] = dict.fromkeys([DOMAIN, *names.values()], address)
     lines = ['ca_file = "pki/root.crt"']
@@ -267,11 +320,11 @@ def main(words: list[str]) -> None:
     """One of the commands above."""
     if words[:1] == ["down"]:
         sys.exit(subprocess.run([*HOSTS, "down", BED], check=False).returncode)
-    if words[:1] != ["up"] or len(words) != 2:
+    if words[:1] not in (["up"], ["real"]) or len(words) != 2:
         sys.exit(__doc__)
     if os.geteuid() != 0:
         sys.exit("error: only root makes hosts")
-    sys.exit(up(Path(words[1]).absolute()))
+    sys.exit(up(Path(words[1]).absolute(), whole=words[0] == "real"))
 
 
 if __name__ == "__main__":

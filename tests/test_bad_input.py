@@ -534,10 +534,15 @@ def test_tags_as_long_as_aws_allows(folder: Path) -> None:
 
 
 def test_ten_thousand_rules_in_a_group(folder: Path) -> None:
-    _write(folder, _things("web", rules=10_000))
-    since = time.monotonic()
-    assert _quiet("plan", folder) in (0, 3)
-    assert time.monotonic() - since < 30
+    """Five times the rules: some five times the work, where comparing each with each takes 25."""
+
+    def seconds(rules: int) -> float:
+        _write(folder, _things("web", rules=rules))
+        since = time.process_time()
+        assert _quiet("plan", folder) in (0, 3)
+        return time.process_time() - since
+
+    assert seconds(2_000) * 12 > seconds(10_000)
     document = orjson.loads((folder / workspace.PLAN).read_bytes())
     assert document["totals"]["creates"] >= 10_000
     assert all(len(stack["resources"]) <= 300 for stack in document["stacks"])

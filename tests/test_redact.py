@@ -10,6 +10,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -350,11 +351,16 @@ def test_a_gzip_bomb_is_kept_as_a_digest(size: int) -> None:
         "eyJ",
     ],
 )
-def test_hostile_text_costs_seconds_at_most(piece: str) -> None:
-    text = "password " + piece * (200_000 // len(piece))
-    began = time.perf_counter()
-    REDACTOR.text(text)
-    assert time.perf_counter() - began < 10
+def test_hostile_text_costs_as_its_length_grows(piece: str) -> None:
+    """Sixteen times the text: some sixteen times the time, where a pattern that looks back over and over takes 256."""
+
+    def seconds(length: int) -> float:
+        text = "password " + piece * (length // len(piece))
+        began = time.process_time()
+        REDACTOR.text(text)
+        return time.process_time() - began
+
+    assert seconds(200_000) < 80 * max(0.0005, *(seconds(12_500) for _ in range(3)))
 
 
 def test_equal_secrets_have_equal_digests_under_one_key_only() -> None:
@@ -527,12 +533,18 @@ def instance(number: int) -> dict[str, Any]:
 
 
 def test_instances_without_secrets_are_cheap(record_property: pytest.RecordProperty) -> None:
-    fleet = [instance(number) for number in range(3000)]
+    """Against a walk through the same records that Python's own library does, in the same breath."""
+    fleet = [instance(number) for number in range(1000)]
     REDACTOR.record(*INSTANCES, fleet[0])
-    began = time.process_time()
-    same = all(REDACTOR.record(*INSTANCES, one) is one for one in fleet)
-    micro = (time.process_time() - began) / len(fleet) * 1e6
-    record_property("microseconds_per_record", round(micro))
-    print(f"{micro:.0f} µs per record")
-    assert same
-    assert micro < 600  # four times what is aimed for: machines differ
+
+    def seconds(each: Callable[[dict[str, Any]], object]) -> float:
+        began = time.process_time()
+        for one in fleet:
+            each(one)
+        return time.process_time() - began
+
+    assert all(REDACTOR.record(*INSTANCES, one) is one for one in fleet)
+    ratios = [seconds(lambda one: REDACTOR.record(*INSTANCES, one)) / seconds(copy.deepcopy) for _ in range(3)]  # fmt: skip
+    record_property("times_a_copy", round(min(ratios), 1))
+    print(f"{min(ratios):.1f} times a copy")
+    assert min(ratios) < 25

@@ -7,6 +7,7 @@ Guide (PG), Neutron administration guide and API reference (N), the OpenStack pr
 from __future__ import annotations
 
 import ast
+import ipaddress
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -1169,8 +1170,12 @@ def test_thousands_of_flows_are_quick() -> None:
     for _ in range(1000):
         openstack_flows.admits(target, tcp(nic("app"), nic("db"), 5432))
     openstack = (time.process_time() - start) / 1000
-    # Some 3 µs each on an idle core: a guard against scanning the world, not a benchmark.
-    assert max(aws, openstack) < 250e-6
+    start = time.process_time()
+    for number in range(1000):
+        ipaddress.ip_network(f"10.0.{number % 256}.0/24")
+    network = (time.process_time() - start) / 1000
+    # About one each: a guard against scanning the world, not a benchmark.
+    assert max(aws, openstack) < 60 * network
 
 
 # The judge is independent

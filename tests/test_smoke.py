@@ -105,7 +105,7 @@ def test_a_check_has_its_own_time(tmp_path: Path) -> None:
 
     began = time.monotonic()
     document = run([only(waits, "matrix.slow", seconds=0.3), only(lambda _: None, "matrix.next")], settings(tmp_path))  # fmt: skip
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30, "it was not waited for"
     assert [each["status"] for each in document["checks"]] == ["failed", "ok"]
     assert document["checks"][0]["detail"] == "not done within 0.3 s"
 

@@ -183,6 +183,14 @@ def test_the_person_that_was_made_is_gone_also_after_a_fault(signon: SignOn, tmp
     assert {each["username"] for each in people} == {"ada", "root"}
 
 
+def test_an_administrator_of_the_whole_sign_on(signon: SignOn, tmp_path: Path) -> None:
+    """Keycloak's own, of the realm `master`; nobody knows them in the realm of the people."""
+    theirs = {"admin": "operator", "admin_realm": "master"}
+    assert tried(signon.config(tmp_path, **theirs), "idp.disabled")["idp.disabled"][0] == "ok"
+    elsewhere = tried(signon.config(tmp_path, admin="operator"), "idp.disabled")["idp.disabled"]
+    assert elsewhere[0] == "not run"
+
+
 def test_an_administrator_who_is_not_let_in_is_not_run(signon: SignOn, tmp_path: Path) -> None:
     got = tried(signon.config(tmp_path, admin_password="another one"), "idp.disabled")
     assert got["idp.disabled"][0] == "not run"

@@ -86,9 +86,17 @@ def rows(path: Path, into: Path, server: Server | None = None, **options: Any) -
 
 def test_our_own_list_is_right_and_every_entry_can_be_proven_or_is_refused() -> None:
     held = load()
-    assert {"keycloak", "nextcloud", "notify_push", "element_web", "jitsi", "synapse"} <= set(held)
+    assert {
+        "keycloak",
+        "nextcloud",
+        "notify_push",
+        "user_oidc",
+        "element_web",
+        "jitsi",
+        "synapse",
+    } <= set(held)
     unproven = {n for n, e in held.items() if e.source in ("url", "maven") and not (e.sha256 or e.signature)}  # fmt: skip
-    assert unproven == {"notify_push"}
+    assert unproven == {"notify_push", "user_oidc"}
 
 
 def test_faults_of_a_list_are_told_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,24 @@ def test_ports_are_those_that_the_suite_opens() -> None:
     assert {"tcp 5432", "tcp 5433"} <= set(seen["postgres"]), "both clusters are of one role"
     assert "udp 10000" in seen["jitsi_bridge"]
     assert "udp 10000" not in seen["jitsi"], "a name that begins alike is another role"
+
+
+def test_every_unit_that_a_role_confines_has_a_budget_that_a_scenario_holds() -> None:
+    """A role that makes or changes a service says how exposed it may be, and tells it; what is tried is tried on hosts."""
+    tried: set[str] = set()
+    for verify in Path(__file__).parents[1].glob("molecule/*/verify.yml"):
+        for play in yaml.safe_load(verify.read_text()):
+            tried |= set(play.get("vars", {}).get("exposure_roles", ()))
+    budgets = {path.parents[1].name: yaml.safe_load(path.read_text()) for path in roles().glob("*/meta/exposure.yml")}  # fmt: skip
+    confining = {path.relative_to(roles()).parts[0] for path in roles().glob("*/[ft]*/*") if path.is_file() and re.search("^(Protect|Restrict|ProcSubset)", path.read_text(), re.MULTILINE)}  # fmt: skip
+    assert confining == set(budgets) == tried
+    for role, rows in budgets.items():
+        told = _tables((roles() / role / "README.md").read_text())["Units"][1:]
+        assert [(row[0], row[1]) for row in told] == [(each["unit"], str(each["most"])) for each in rows]  # fmt: skip
+        for each in rows:
+            assert set(each) - {"why", "untried"} == {"unit", "most"}
+            assert 0 < each["most"] < 5
+            assert each["most"] <= 2 or each.get("why") or each.get("untried"), each["unit"]
 
 
 def test_no_description_breaks_a_table(tmp_path: Path) -> None:

@@ -32,6 +32,4 @@ check "authority is bound to the domain" has "$(openssl x509 -noout -text -in /u
 check "no key of the authority on a host" test -z "$(find / -xdev -name root.key)"
 check "renewal is timed" systemctl is-enabled suite-certificates.timer
 check "host is well" systemctl is-system-running
-exposure=$(systemd-analyze security --no-pager suite-certificates.service | sed -n 's/.*Overall exposure level.*: \([0-9.]*\) .*/\1/p')
-check "exposure of the renewal $exposure <= 3.0" awk "BEGIN { exit !($exposure <= 3.0) }"
 exit $red

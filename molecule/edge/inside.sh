@@ -6,7 +6,6 @@ check() { # what, command...
     if seen=$("$@" 2>&1); then echo "ok   $what"; else echo "FAIL $what: $seen"; red=1; fi
 }
 not() { ! "$@"; }
-exposure() { systemd-analyze security --no-pager "$1" | sed -n 's/.*Overall exposure level.*: \([0-9.]*\) .*/\1/p'; }
 
 check "listens to the net on the declared ports alone" test "$(ss -Hltnu | awk '{print $5}' | grep -vE '^(127\.|\[::1\])' | sed 's/.*://' | sort -un | tr '\n' ' ')" = "22 80 443 9113 "
 check "addresses in the log are short" grep -q '^10\.77\.0\.0 ' /var/log/nginx/access.log
@@ -16,8 +15,4 @@ check "logs go after 30 days" grep -q 'maxage 30' /etc/logrotate.d/nginx
 check "logs are turned" logrotate --force /etc/logrotate.d/nginx
 check "nginx writes to the new one" sh -c 'curl -s -o /dev/null http://127.0.0.1/ -H "Host: cloud.town.example"; sleep 1; grep -q "^127.0.0.0 " /var/log/nginx/access.log'
 check "host is well" systemctl is-system-running
-for each in nginx.service:3.0 prometheus-nginx-exporter.service:2.0 suite-certificates.service:3.0; do
-    seen=$(exposure "${each%:*}")
-    check "exposure of ${each%:*} $seen <= ${each#*:}" awk "BEGIN { exit !($seen <= ${each#*:}) }"
-done
 exit $red

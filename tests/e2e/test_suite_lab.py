@@ -1,5 +1,6 @@
 """The suite on servers of the lab that are machines: built by the engine, installed, saved, lost with its disks, built anew, restored.
 
+Whom the host contacts is recorded from before the installation on, and what is installed is read: nothing is outside the client's own.
 What stands in: the second provider is another project of the lab, whose object store keeps the backups by its S3 API. What cannot be
 had here (Nextcloud's and Element's archives, Jitsi's packages) is left out by name, and the smoke tests say so.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -87,6 +89,21 @@ class Client:
         assert done.returncode == 3, "a partial suite never looks whole"
         return {each["id"]: each["status"] for each in said["checks"]}
 
+    def outside(self) -> dict[str, list[str]]:
+        """Hosts outside the client's own in what is installed now, and in what was recorded last -> where they were seen."""
+        logs = sorted((self.folder / "contacts").glob("*.jsonl"))
+        assert logs
+        said = self("lint", "--hosts", *(word for path in logs for word in ("--contacts", str(path))))  # fmt: skip
+        assert said["unread"] == []
+        assert said["files"] > 200
+        assert said["lines"] >= 1, "it had its packages from somewhere"
+        return {row["host"]: [place["file"] for place in row["places"]] for row in said["contacts"]}
+
+    def record(self) -> None:
+        """From now on; a host that is young is waited for."""
+        words = [demo.REPATRIA, "suite", "contacts", "--start", "--minutes", "60", "-C", str(self.folder)]  # fmt: skip
+        until(lambda: self.run(*words).returncode == 0, 300, "the host records whom it contacts")
+
     def inside(self, host: str) -> list[str]:
         """The words that run a command on a host, as root."""
         return [demo.REPATRIA, "lab", "exec", "--lab", str(self.lab.folder), f"{self.name}-{host}"]  # fmt: skip
@@ -122,12 +139,20 @@ def planned(lab: Lab, folder: Path, answers: str, os_cloud: str) -> Client:
 
 
 def toml(held: dict[str, Any]) -> str:
-    plain = [f"{name} = {json.dumps(value)}" for name, value in held.items() if not isinstance(value, dict)]  # fmt: skip
-    tables = [
-        "\n".join([f"[{name}]", *(f"{key} = {json.dumps(each)}" for key, each in value.items())])
-        for name, value in held.items() if isinstance(value, dict)
-    ]  # fmt: skip
-    return "\n".join([*plain, *tables]) + "\n"
+    """Plain values, then tables, then lists of tables."""
+
+    def rows(table: dict[str, Any]) -> list[str]:
+        return [f"{name} = {json.dumps(value)}" for name, value in table.items()]
+
+    listed = {name: value for name, value in held.items() if isinstance(value, list) and value and isinstance(value[0], dict)}  # fmt: skip
+    tables = {name: value for name, value in held.items() if isinstance(value, dict)}
+    lines = rows({name: value for name, value in held.items() if name not in listed | tables})
+    for name, value in tables.items():
+        lines += [f"[{name}]", *rows(value)]
+    for name, value in listed.items():
+        for each in value:
+            lines += [f"[[{name}]]", *rows(each)]
+    return "\n".join(lines) + "\n"
 
 
 def test_growing_from_300_to_600_people_replaces_nothing(lab: Lab, tmp_path: Path) -> None:
@@ -179,13 +204,15 @@ def test_a_host_that_is_lost_with_its_disks_comes_back_with_what_was_in_it(
 ) -> None:
     if not lab.settings.boxes:
         pytest.skip("the lab has no boxes: `repatria lab up --boxes`")
-    bakery = planned(lab, tmp_path / "bakery", demo.ANSWERS, OWN)
+    bakery = planned(lab, tmp_path / "bakery", demo.ANSWERS + demo.packages(), OWN)
     cloud = connect(OWN)
     try:
         store(bakery)
         artefacts_there()
-        done = bakery("apply", "--yes", *WITHOUT)
+        done = bakery("apply", "--stack-only", "--yes")
         assert set(done["stack"]["counts"]) == {"create"}
+        bakery.record()
+        bakery("apply", "--yes", *WITHOUT)
         document = json.loads((bakery.folder / "suite.json").read_text())
         gate, host = done["stack"]["gate"], document["hosts"][0]["name"]
         names = {
@@ -204,6 +231,10 @@ def test_a_host_that_is_lost_with_its_disks_comes_back_with_what_was_in_it(
         assert (again["stack"]["counts"], again["play"]["changed"]) == ({}, 0)
         assert bakery("status")["problems"] == []
 
+        assert bakery("contacts", "--stop")["contacts"] == []
+        assert bakery.outside() == {}
+        planted(bakery, host)
+
         assert bakery("drill", "start")["complete"]
         lose(cloud)
         back = bakery("apply", "--yes", "--refresh", *WITHOUT)
@@ -218,6 +249,23 @@ def test_a_host_that_is_lost_with_its_disks_comes_back_with_what_was_in_it(
         emptied(OWN)
         emptied(SECOND)
         cloud.close()
+
+
+def planted(client: Client, host: str) -> None:
+    """That the lint is red where it must be: a server of somebody else's in a file, and one that is really asked for."""
+    place = "/etc/prosody/conf.d/planted.cfg.lua"
+    text = 'external_services = {{ type = "stun", host = "stun.l.google.com", port = 3478 }}'
+    enter = client.inside(host)
+    client.record()
+    script = f"echo {shlex.quote(text)} > {place}; getent hosts telemetry.example-foreign.com; timeout 1 bash -c 'exec 3<>/dev/tcp/8.8.8.8/443'; true"
+    subprocess.run([*enter, "bash", "-c", script], check=True)
+    said = client("contacts", "--stop")
+    assert said["unread"] == []
+    assert {row["host"]: row["ports"] for row in said["contacts"]} == {"telemetry.example-foreign.com": [], "8.8.8.8": [443]}  # fmt: skip
+    found = client.outside()
+    assert found["stun.l.google.com"] == [f"{host}{place}"]
+    assert set(found) == {"stun.l.google.com", "telemetry.example-foreign.com", "8.8.8.8"}
+    subprocess.run([*enter, "rm", place], check=True)
 
 
 def store(client: Client) -> None:

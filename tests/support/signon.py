@@ -70,7 +70,7 @@ def keycloak(folder: Path, password: str, admin: str) -> Iterator[str]:
         str(home / "bin/kc.sh"), "start-dev", "--import-realm", f"--http-port={port}", f"--http-host={HOST}", f"--hostname=https://{NAME}",
         "--proxy-headers=xforwarded", f"--http-management-port={inner}", "--log-level=warn",
     ]  # fmt: skip
-    env = {**os.environ, "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx512m", "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1"}  # fmt: skip
+    env = {**os.environ, "KC_BOOTSTRAP_ADMIN_USERNAME": "operator", "KC_BOOTSTRAP_ADMIN_PASSWORD": admin, "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx512m", "JAVA_OPTS_APPEND": "-XX:TieredStopAtLevel=1"}  # fmt: skip
     with running(line, port, folder / "keycloak.log", seconds=240, env=env):
         yield f"http://{HOST}:{port}"
 

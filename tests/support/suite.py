@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-NEVER_HERE = ("nextcloud.", "jitsi.token-refused", "jitsi.conference", "jitsi.bridge-health", "jitsi.media", "idp.disabled", "idp.applications")  # fmt: skip
+NEVER_HERE = ("nextcloud.", "jitsi.token-refused", "jitsi.conference", "jitsi.bridge-health", "jitsi.media", "idp.applications")  # fmt: skip
 """Checks of what cannot be had here, or that the demo gives no credentials for."""
 
 

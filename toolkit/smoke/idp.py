@@ -251,8 +251,12 @@ def logout(trial: Trial) -> str:
 
 
 def _admin(trial: Trial) -> str:
-    """A token of the administrator; the realm's own `admin-cli` of Keycloak."""
-    got = trial.web.ask("POST", _discovered(trial)["token_endpoint"], form={
+    """A token of the administrator, by `admin-cli` of their own realm of Keycloak."""
+    realm, place = trial.settings.text("idp.admin_realm"), _discovered(trial)["token_endpoint"]
+    if realm:
+        root = trial.settings.text("idp.admin_api").partition("/admin/realms/")[0]
+        place = f"{root}/realms/{realm}/protocol/openid-connect/token"
+    got = trial.web.ask("POST", place, form={
         "grant_type": "password", "client_id": "admin-cli", "username": trial.settings.text("idp.admin"),
         "password": trial.settings.text("idp.admin_password"),
     })  # fmt: skip

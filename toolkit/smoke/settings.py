@@ -68,6 +68,7 @@ FIELDS: Mapping[str, Field] = {
     "idp.password": Field("secret", "their password"),
     "idp.admin": Field("text", "an administrator of the realm; for the check that a disabled person is out"),
     "idp.admin_password": Field("secret", "their password"),
+    "idp.admin_realm": Field("text", "realm that they sign in to, that of the people where it is empty; Keycloak's own is `master`"),
     "idp.admin_api": Field("url", "admin API with its realm: https://.../admin/realms/NAME"),
     "idp.opens": Field("words", "pages that one login must open: `ADDRESS what the page shows then`", []),
 }  # fmt: skip
@@ -252,6 +253,9 @@ def text(plan: Mapping[str, Any]) -> str:
         "idp.user": "smoke",
         "idp.client": "smoke",
         "idp.redirect": f"https://{names['login']}/smoke",
+        "idp.admin": "operator",
+        "idp.admin_realm": "master",
+        "idp.admin_api": f"https://{names['login']}/admin/realms/{answers['client']}",
     }
     lines = [
         f"# What `repatria suite smoke` tries, and as whom, for {answers['client']}. docs/smoke.md says what each means.",

@@ -38,7 +38,7 @@ def readme(role: Path) -> str:
             continue
         lines += [f"## Entry point {code(name)}", "", *_about(spec)]
         lines += ["It takes the variables above.", ""] if spec["options"] == main["options"] else _variables(spec["options"], defaults)  # fmt: skip
-    return "\n".join([*lines, *_secrets(role, specs), *_ports(role)]).rstrip() + "\n"
+    return "\n".join([*lines, *_secrets(role, specs), *_ports(role), *_units(role)]).rstrip() + "\n"
 
 
 def options(held: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -147,6 +147,27 @@ def _ports(role: Path) -> list[str]:
         "| port | open to | for |",
         "|---|---|---|",
         *lines,
+        "",
+    ]
+
+
+def _units(role: Path) -> list[str]:
+    """What each unit may be exposed, as the scenarios of molecule/ hold it."""
+    path = role / "meta/exposure.yml"
+    if not path.is_file():
+        return []
+    rows = [
+        f"| {code(each['unit'])} | {each['most']} | {prose('Never tried: ' + each['untried'] if 'untried' in each else each.get('why', ''))} |"
+        for each in _load(path)
+    ]
+    return [
+        "## Units",
+        "",
+        "How exposed `systemd-analyze security` may find each: 0 is confined, 10 is not at all; Debian's own units are mostly over 9.",
+        "",
+        "| unit | at most | why not less |",
+        "|---|---|---|",
+        *rows,
         "",
     ]
 
