@@ -1,6 +1,6 @@
-"""Run on a host with the rows of the roles' meta/exposure.yml (JSON) as input: what systemd says of each unit that is there (JSON).
+"""Run on a host: what systemd says of each unit of `own` that is there (JSON). Input: `all` and `own`, rows of meta/exposure.yml (JSON).
 
-Exit 1 where a unit is over its budget, or where somebody confines one that is in no row.
+Exit 1 where one of `own` is over its budget, or where somebody confines a unit that is in no row of `all`.
 """
 
 import fnmatch
@@ -41,7 +41,7 @@ def confined():
 
 
 rows, there, seen, wrong = json.load(sys.stdin), set(units()), {}, []
-for row in rows:
+for row in rows["own"]:
     for unit in sorted(fnmatch.filter(there, row["unit"])):
         said = told("systemd-analyze", "security", "--no-pager", unit)
         seen[unit] = float(re.search(r"exposure level for .*: ([0-9.]+) ", said)[1])
@@ -50,7 +50,7 @@ for row in rows:
 wrong += [
     f"{unit} is in no role's meta/exposure.yml"
     for unit in sorted(confined())
-    if not any(fnmatch.fnmatch(unit, row["unit"]) for row in rows)
+    if not any(fnmatch.fnmatch(unit, row["unit"]) for row in rows["all"])
 ]
 print(json.dumps(seen))
 sys.exit("\n".join(wrong) or None)
