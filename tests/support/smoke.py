@@ -139,7 +139,12 @@ class Authority:
     def certificate(self, stem: str, *names: str, days: float = 60) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, stem)])
-        held: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(HOST)), *map(x509.DNSName, names)]  # fmt: skip
+        held: list[x509.GeneralName] = [
+            x509.IPAddress(ipaddress.ip_address(each))
+            if re.fullmatch(r"[\d.]+", each)
+            else x509.DNSName(each)
+            for each in (HOST, *names)
+        ]
         made = (
             self._builder(subject, self.root.subject, key.public_key(), days)
             .add_extension(x509.SubjectAlternativeName(held), False)

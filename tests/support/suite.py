@@ -10,7 +10,8 @@ NEVER_HERE = ("nextcloud.", "jitsi.token-refused", "jitsi.conference", "jitsi.br
 """Checks of what cannot be had here, or that the demo gives no credentials for."""
 
 
-def _loaded() -> ModuleType:
+def loaded() -> ModuleType:
+    """Anew, as the environment is now: REPATRIA_DEMO_BED names its bed."""
     found = importlib.util.spec_from_file_location("suite_demo", Path(__file__).parents[2] / "molecule/demo.py")  # fmt: skip
     assert found is not None
     assert found.loader is not None
@@ -19,4 +20,4 @@ def _loaded() -> ModuleType:
     return module
 
 
-demo = _loaded()
+demo = loaded()
