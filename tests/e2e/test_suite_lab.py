@@ -1,6 +1,5 @@
 """The suite on servers of the lab that are machines: built by the engine, installed, saved, lost with its disks, built anew, restored.
 
-Whom the host contacts is recorded from before the installation on, and what is installed is read: nothing is outside the client's own.
 What stands in: the second provider is another project of the lab, whose object store keeps the backups by its S3 API. What cannot be
 had here (Nextcloud's and Element's archives, Jitsi's packages) is left out by name, and the smoke tests say so.
 """
@@ -9,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -90,21 +88,6 @@ class Client:
         assert [each for each in said["checks"] if each["status"] == "failed"] == []
         assert done.returncode == 3, "a partial suite never looks whole"
         return {each["id"]: each["status"] for each in said["checks"]}
-
-    def outside(self) -> dict[str, list[str]]:
-        """Hosts outside the client's own in what is installed now, and in what was recorded last -> where they were seen."""
-        logs = sorted((self.folder / "contacts").glob("*.jsonl"))
-        assert logs
-        said = self("lint", "--hosts", *(word for path in logs for word in ("--contacts", str(path))))  # fmt: skip
-        assert said["unread"] == []
-        assert said["files"] > 200
-        assert said["lines"] >= 1, "it had its packages from somewhere"
-        return {row["host"]: [place["file"] for place in row["places"]] for row in said["contacts"]}
-
-    def record(self) -> None:
-        """From now on; a host that is young is waited for."""
-        words = [demo.REPATRIA, "suite", "contacts", "--start", "--minutes", "60", "-C", str(self.folder)]  # fmt: skip
-        until(lambda: self.run(*words).returncode == 0, 300, "the host records whom it contacts")
 
     def inside(self, host: str) -> list[str]:
         """The words that run a command on a host, as root."""
@@ -217,7 +200,6 @@ def test_a_host_that_is_lost_with_its_disks_comes_back_with_what_was_in_it(
         document = json.loads((bakery.folder / "suite.json").read_text())
         gate, host = done["stack"]["gate"], document["hosts"][0]["name"]
         trusted(bakery, host, tmp_path)
-        bakery.record()
         bakery("apply", "--yes", *WITHOUT)
         names = {
             service: f"{label}.{demo.DOMAIN}"
@@ -234,10 +216,6 @@ def test_a_host_that_is_lost_with_its_disks_comes_back_with_what_was_in_it(
         again = bakery("apply", "--yes", *WITHOUT)
         assert (again["stack"]["counts"], again["play"]["changed"]) == ({}, 0)
         assert bakery("status")["problems"] == []
-
-        assert bakery("contacts", "--stop")["contacts"] == []
-        assert bakery.outside() == {}
-        planted(bakery, host)
 
         assert bakery("drill", "start")["complete"]
         lose(cloud)
@@ -279,23 +257,6 @@ def trusted(client: Client, host: str, folder: Path) -> None:
     enter = [*client.inside(host), "sh", "-c", f"cat > {CA}"]
     given = (folder / "root.crt").read_text()
     until(lambda: subprocess.run(enter, input=given, text=True, capture_output=True, check=False).returncode == 0, 300, "the host is there")  # fmt: skip
-
-
-def planted(client: Client, host: str) -> None:
-    """That the lint is red where it must be: a server of somebody else's in a file, and one that is really asked for."""
-    place = "/etc/prosody/conf.d/planted.cfg.lua"
-    text = 'external_services = {{ type = "stun", host = "stun.l.google.com", port = 3478 }}'
-    enter = client.inside(host)
-    client.record()
-    script = f"echo {shlex.quote(text)} > {place}; getent hosts telemetry.example-foreign.com; timeout 1 bash -c 'exec 3<>/dev/tcp/8.8.8.8/443'; true"
-    subprocess.run([*enter, "bash", "-c", script], check=True)
-    said = client("contacts", "--stop")
-    assert said["unread"] == []
-    assert {row["host"]: row["ports"] for row in said["contacts"]} == {"telemetry.example-foreign.com": [], "8.8.8.8": [443]}  # fmt: skip
-    found = client.outside()
-    assert found["stun.l.google.com"] == [f"{host}{place}"]
-    assert set(found) == {"stun.l.google.com", "telemetry.example-foreign.com", "8.8.8.8"}
-    subprocess.run([*enter, "rm", place], check=True)
 
 
 def store(client: Client) -> None:
