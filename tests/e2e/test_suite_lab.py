@@ -27,7 +27,7 @@ from toolkit.suite import artefacts
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
-    pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(3000),
+    pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(5400),
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"), pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]  # fmt: skip
 OWN, SECOND = "bakery", "second"
