@@ -89,11 +89,8 @@ def up(folder: Path, *, whole: bool = False) -> int:
             str(folder / "answers.toml"),
         )
     run(REPATRIA, "suite", "plan", "-C", str(folder), accept=(0, 3))
-    can = [
-        name for name, each in artefacts.load().items() if each.source in ("maven", "requirements")
-    ]
     mirror = ["--mirror", os.environ["ARTEFACTS"]] if os.environ.get("ARTEFACTS") else []
-    fetch(*(mirror if whole else can))
+    fetch(*(mirror if whole else obtainable()))
     document = json.loads((folder / "suite.json").read_text())
     groups = [role["role"] for each in document["hosts"] for role in each["roles"]]
     lacking = [
@@ -131,6 +128,11 @@ def up(folder: Path, *, whole: bool = False) -> int:
     print(f"  {shlex.join([*HOSTS, 'exec', BED, HOST])}    a shell on the host")
     print(f"  {shlex.join([sys.executable, str(HERE / 'demo.py'), 'down'])}    the end of it")
     return code
+
+
+def obtainable() -> list[str]:
+    """Artefacts that package registries have, which more machines reach than their makers' own servers."""
+    return [name for name, each in artefacts.load().items() if each.source in ("maven", "requirements")]  # fmt: skip
 
 
 def fetch(*words: str) -> None:

@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from markdown_it import MarkdownIt
 
 from tests.support import aws
 from tests.support.cases import resource
+from tests.support.serve import serving
 from toolkit import workspace
 from toolkit.cli import commands, run
 from toolkit.estate.model import Resource
@@ -124,15 +124,8 @@ def _answering(status: str, body: str, who: bool = True) -> Iterator[str]:
         start("200 OK" if known else status, [("Content-Type", "text/xml")])
         return [(identity if known else body).encode()]
 
-    server = aws.serve(app)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(aws.serve(app)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 def test_no_credentials(

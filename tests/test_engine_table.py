@@ -46,28 +46,25 @@ def sdk(token: str) -> type[pulumi.CustomResource]:
     return found
 
 
+def _said() -> set[str]:
+    """Every `openstack.MODULE.NAME` that our OpenStack realisers say, read from their sources."""
+    constants = {
+        node.value
+        for path in TARGET.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {each for each in constants if each.startswith("openstack.") and each.count(".") == 2}
+
+
 def emitted() -> set[str]:
-    """Every type that our OpenStack realisers write, read from their sources."""
-    found = set()
-    for path in TARGET.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                parts = node.value.split(".")
-                if parts[0] == "openstack" and len(parts) == 3 and parts[2][:1].isupper():
-                    found.add(token_of(node.value))
-    return found
+    """Every type that they write."""
+    return {token_of(each) for each in _said() if each.split(".")[2][:1].isupper()}
 
 
 def looked_up() -> set[str]:
-    """Every function that our OpenStack realisers read with."""
-    found = set()
-    for path in TARGET.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                parts = node.value.split(".")
-                if parts[0] == "openstack" and len(parts) == 3 and parts[2].startswith("get_"):
-                    found.add(node.value)
-    return found
+    """Every function that they read with."""
+    return {each for each in _said() if each.split(".")[2].startswith("get_")}
 
 
 def args_class(resource: type[pulumi.CustomResource]) -> type:

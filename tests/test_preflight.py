@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.serve import serving
 from toolkit.clouds import load
 from toolkit.config import Place
 from toolkit.engines import openstack as target
@@ -160,15 +161,11 @@ def keystone(answer: bytes | None, certificate: Path | None = None) -> Iterator[
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}/v3"
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(server):
+        try:
+            yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}/v3"
+        finally:
+            stop.set()
 
 
 def own_certificate(folder: Path) -> Path:
@@ -333,16 +330,12 @@ class CloudTemple:
 @pytest.fixture
 def temple(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudTemple]:
     held = CloudTemple()
-    thread = threading.Thread(target=held.server.serve_forever, daemon=True)
-    thread.start()
     monkeypatch.setenv("CLOUDTEMPLE_HTTP_ADDR", f"127.0.0.1:{held.server.server_port}")
     monkeypatch.setenv("CLOUDTEMPLE_HTTP_SCHEME", "http")
     monkeypatch.setenv("CLOUDTEMPLE_CLIENT_ID", "id")
     monkeypatch.setenv("CLOUDTEMPLE_SECRET_ID", SECRET)
-    yield held
-    held.server.shutdown()
-    held.server.server_close()
-    thread.join()
+    with serving(held.server):
+        yield held
 
 
 def look_up(function: str, name: Any) -> dict[str, Any]:

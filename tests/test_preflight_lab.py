@@ -7,7 +7,6 @@ import copy
 import json
 import secrets
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -21,6 +20,7 @@ import pytest
 import yaml
 
 from tests.support import lab as labs
+from tests.support.serve import serving
 from toolkit import cli, clouds
 from toolkit.init import init
 from toolkit.plan.mark import mark
@@ -232,7 +232,7 @@ def test_what_exists_already_is_told_apart_from_the_plans_own(lab: Lab, tmp_path
         assert [(r.used, r.request) for r in check(plan, tmp_path).requests] == [(0, 1)]
     finally:
         lab.quota(networks=100, security_groups=10)
-        lab.sweep()
+        labs.empty(lab.own, lab.project)
 
 
 def test_addresses_clash_only_where_they_are_routed_together(lab: Lab, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_addresses_clash_only_where_they_are_routed_together(lab: Lab, tmp_path:
         assert "10.77.1.0/25" in said.says
         assert said.severity == "error"
     finally:
-        lab.sweep()
+        labs.empty(lab.own, lab.project)
     lab.external("pf-outside", "10.77.0.128/25")
     report = check(change(plan, "shop-edge", external_network_id=outside("pf-outside")), tmp_path)
     if any(s for s in lab.own.network.subnets() if str(s.cidr) == "10.77.0.128/25"):
@@ -351,15 +351,8 @@ def before(url: str, answer: Answer) -> Iterator[str]:  # fmt: skip
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Proxy)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.mark.parametrize(("seconds", "severity"), [(-90, "warning"), (1200, "error"), (5, None)])
@@ -502,7 +495,7 @@ def test_infomaniaks_quotas_refuse_the_demo_and_the_requested_ones_hold_it(
         assert not again.requests, "what the plan made itself is not counted twice"
         assert not [f for f in again.findings if f.severity == "error"], again.findings
     finally:
-        lab.sweep()
+        labs.empty(lab.own, lab.project)
 
 
 def _configs(value: Any) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.serve import serving
 from toolkit.cli import run
 from toolkit.errors import ConfigError
 from toolkit.suite import artefacts
@@ -62,11 +62,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    held = Server()
-    threading.Thread(target=held.serve_forever, daemon=True).start()
-    yield held
-    held.shutdown()
-    held.server_close()
+    with serving(Server()) as held:
+        yield held
 
 
 def listed(tmp_path: Path, **entry: Any) -> Path:

@@ -236,7 +236,8 @@ def test_every_scenario_runs_in_ci() -> None:
 
 def test_what_is_left_out_is_kept_until_it_is_installed(tmp_path: Path) -> None:
     def kept(**asked: Any) -> list[str]:
-        deploy._left_out(deploy.Request(tmp_path, **asked))
+        request = deploy.Request(tmp_path, **asked)
+        deploy._left_out(request, deploy.chosen(request))
         path = tmp_path / deploy.LEFT_OUT
         return yaml.safe_load(path.read_text())["suite_without"] if path.exists() else []
 

@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.serve import serving
 from tests.test_suite_stack import KEY, answers, registered
 from toolkit.errors import ToolkitError
 from toolkit.suite.answers import parse
@@ -95,16 +95,14 @@ class Cloud(BaseHTTPRequestHandler):
 @pytest.fixture
 def sign_in(tmp_path: Path) -> Iterator[dict[str, str]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Cloud)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     entry = {
         "auth": {"auth_url": f"http://127.0.0.1:{server.server_address[1]}/v3", "username": "u", "password": "p", "project_name": "p", "user_domain_name": "Default", "project_domain_name": "Default"},
         "region_name": "RegionOne",
     }  # fmt: skip
     file = tmp_path / "clouds.yaml"
     file.write_text(yaml.safe_dump({"clouds": {"first": entry, "second": entry}}))
-    yield {"OS_CLIENT_CONFIG_FILE": str(file)}
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        yield {"OS_CLIENT_CONFIG_FILE": str(file)}
 
 
 def preview(folder: Path, environment: Mapping[str, str], state: list[dict[str, Any]] | None) -> dict[str, Any]:  # fmt: skip

@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.serve import serving
 from toolkit.cli import run
 from toolkit.suite import people, play
 from toolkit.suite.books import playbooks
@@ -233,11 +233,8 @@ def homeserver() -> Iterator[tuple[str, dict[str, Any]]]:
         def log_message(self, *_: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", answers
-    server.shutdown()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield f"http://127.0.0.1:{server.server_address[1]}", answers
 
 
 LINK = "/_synapse/admin/v1/auth_providers/oidc-suite/users/"

@@ -251,7 +251,7 @@ def test_a_floating_ip_moved(real: Real, verify: Any) -> None:
 def test_an_unplanned_server_in_a_planned_network(real: Real, verify: Any) -> None:
     compute = real.cloud.compute
     server = compute.create_server(
-        name="miner", flavor_id=compute.find_flavor("m1.tiny").id, image_id=real.cloud.image.find_image("cirros").id,
+        name="miner", flavor_id=compute.find_flavor("m1.small").id, image_id=real.cloud.image.find_image("Debian 12").id,
         networks=[{"uuid": real.made["intranet"]["id"]}],
     )  # fmt: skip
     try:

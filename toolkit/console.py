@@ -44,6 +44,14 @@ def answer(document: Any, as_json: bool, table: Callable[[Any], str]) -> None:
         click.echo(table(document))
 
 
+def cut_short(interrupted: bool, failure: Exception | None, command: str) -> None:
+    """Raise what ended a run before its end, if anything did, after naming the command that continues it."""
+    ended = KeyboardInterrupt() if interrupted else failure
+    if ended is not None:
+        say(f"continue with: {command}")
+        raise ended
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 FOLDER = click.option(
     "-C", "--workspace", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path(),

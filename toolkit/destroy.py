@@ -16,6 +16,7 @@ from toolkit.apply.places import Places, looking
 from toolkit.apply.recover import RUN, Case, Recovered, Unclear, end_leftovers, recover
 from toolkit.apply.run import unfinished
 from toolkit.console import at
+from toolkit.engines.outcome import name_of
 from toolkit.errors import ConfigError, EngineError, FileError, TargetError, ToolkitError
 from toolkit.journal import Journal, alone, hide
 
@@ -202,9 +203,9 @@ class _Run:
             if resource.get("protect")
         }
         found = [
-            _Held(name, each["urn"], each["type"], each["urn"].split("::", 3)[-1], str(each.get("id", "")))
+            _Held(name, each["urn"], each["type"], name_of(each["urn"]), str(each.get("id", "")))
             for name in names for each in self._resources(name)
-            if each.get("protect") or each["type"] in DATA or each["urn"].split("::", 3)[-1] in planned
+            if each.get("protect") or each["type"] in DATA or name_of(each["urn"]) in planned
         ]  # fmt: skip
         if found and not self.request.including_data:
             shown = ", ".join(f"{each} ({each.stack})" for each in found[:8])
@@ -222,7 +223,7 @@ class _Run:
                 {
                     "stack": name, "delete": len(resources),
                     "data": [
-                        f"{each['type'].rsplit(':', 1)[-1]} {each['urn'].split('::', 3)[-1]}" for each in resources
+                        f"{each['type'].rsplit(':', 1)[-1]} {name_of(each['urn'])}" for each in resources
                         if each.get("protect") or each["type"] in DATA
                     ],
                 }
@@ -261,12 +262,8 @@ class _Run:
                 self.folder, stack, environment=self.places.environment(stack), on_event=self.request.event
             )  # fmt: skip
             if not outcome.ok:
-                messages = [
-                    f"{each.urn.split('::', 3)[-1]}: {each.message}" if each.urn else each.message
-                    for each in outcome.failures
-                ] or [outcome.reason]  # fmt: skip
                 raise TargetError(
-                    f"{stack} was not destroyed: {' | '.join(' '.join(each.split()) for each in messages)}",
+                    f"{stack} was not destroyed: {outcome.faults}",
                     "What is gone stays gone. Mend what it says, then run the same command again: it goes on from there.",
                 )
             if left := self._resources(stack):

@@ -8,7 +8,9 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -139,83 +141,135 @@ class Lab:
         self.admin.network.create_subnet(network_id=made.id, cidr=cidr, ip_version=4, enable_dhcp=False)  # fmt: skip
         self.admin.network.create_rbac_policy(object_type="network", object_id=made.id, action="access_as_external", target_tenant=self.project)  # fmt: skip
 
-    def interface(self, router: str, verb: str = "add", **where: str) -> None:
-        """Give a router a foot (subnet_id or port_id), or take it away."""
-        answer = self.own.network.put(f"/routers/{router}/{verb}_router_interface", json=where)
+    def interface(self, router: str, **where: str) -> None:
+        """Give a router a foot (subnet_id or port_id)."""
+        answer = self.own.network.put(f"/routers/{router}/add_router_interface", json=where)
         assert answer.status_code == 200, answer.text
 
-    def sweep(self) -> None:
-        """Remove everything that the project holds, in an order that works."""
-        own, net = self.own, self.own.network
-        for each in own.load_balancer.load_balancers(project_id=self.project):
-            own.load_balancer.delete_load_balancer(each, cascade=True)
-            own.load_balancer.wait_for_delete(each, interval=1, wait=60)
-        for each in own.compute.servers():
-            own.compute.delete_server(each)
-            own.compute.wait_for_delete(each, interval=1, wait=60)
-        for each in own.compute.keypairs():
-            own.compute.delete_keypair(each)
-        for each in own.block_storage.volumes():
-            own.block_storage.delete_volume(each)
-        for each in net.ips(project_id=self.project):
-            net.delete_ip(each)
-        for router in net.routers(project_id=self.project):
-            net.update_router(router, routes=[])
-            for port in net.ports(device_id=router.id):
-                if str(port.device_owner).startswith("network:router_interface"):
-                    self.interface(router.id, "remove", port_id=port.id)
-            net.delete_router(router)
-        for port in net.ports(project_id=self.project):
-            if not str(port.device_owner).startswith("network:dhcp"):
-                net.delete_port(port)
-        for each in net.networks(project_id=self.project):
-            net.delete_network(each)
-        for each in net.security_groups(project_id=self.project):
-            if each.name != "default":
-                net.delete_security_group(each)
-        for each in own.dns.zones():
-            own.dns.delete_zone(each)
-        for each in own.object_store.containers():
-            for item in own.object_store.objects(each):
-                own.object_store.delete_object(item)
-            own.object_store.delete_container(each)
+
+def empty(user: Any, project: str, *, core: bool = True) -> None:
+    """Take away everything in the user's project, whoever made it; without `core` only names, secrets and containers."""
+    has = user.has_service
+    if core:
+        _empty_core(user, project)
+    for zone in user.dns.zones() if has("dns") else ():
+        user.dns.delete_zone(zone)
+    for secret in secrets_of(user) if has("key-manager") else ():
+        user.key_manager.delete(f"/secrets/{secret.id}")
+    with contextlib.suppress(Exception):
+        for container in user.object_store.containers():
+            for held in user.object_store.objects(container):
+                user.object_store.delete_object(held, container=container)
+            user.object_store.delete_container(container)
+
+
+def _empty_core(user: Any, project: str) -> None:
+    net, compute, disk, lb = (user.network, user.compute, user.block_storage, user.load_balancer)  # fmt: skip
+    if user.has_service("shared-file-system"):
+        files = user.shared_file_system
+        for share in files.shares():
+            files.delete_share(share, ignore_missing=True)
+            files.wait_for_delete(share, interval=1, wait=60)
+        for held in files.share_networks():
+            files.delete_share_network(held)
+    for balancer in (
+        lb.load_balancers(project_id=project) if user.has_service("load-balancer") else ()
+    ):
+        lb.delete_load_balancer(balancer, cascade=True)
+        lb.wait_for_delete(balancer)
+    for server in compute.servers():
+        compute.delete_server(server)
+        compute.wait_for_delete(server)
+    for volume in disk.volumes():
+        until(partial(_gone, disk, volume.id), 60, f"volume {volume.id} is gone")
+    for address in net.ips(project_id=project):
+        net.delete_ip(address)
+    for router in net.routers(project_id=project):
+        net.update_router(router, routes=[])
+        for port in net.ports(device_id=router.id):
+            if port.device_owner != "network:router_gateway":
+                net.remove_interface_from_router(router, port_id=port.id)
+        net.delete_router(router)
+    for port in net.ports(project_id=project):
+        if not port.device_owner:
+            net.delete_port(port)
+    for network in net.networks(project_id=project):
+        net.delete_network(network)
+    for group in net.security_groups(project_id=project):
+        if group.name != "default":
+            net.delete_security_group(group)
+    for key in compute.keypairs():
+        compute.delete_keypair(key)
+    for group in compute.server_groups():
+        compute.delete_server_group(group)
+
+
+def secrets_of(user: Any) -> list[Any]:
+    """Name and id of each secret that Barbican holds of the project."""
+    held = user.key_manager.get("/secrets", params={"limit": 100}).json()["secrets"]
+    return [SimpleNamespace(name=each["name"], id=each["secret_ref"].rsplit("/", 1)[-1]) for each in held]  # fmt: skip
+
+
+def _gone(disk: Any, volume: str) -> bool:
+    """Whether it is; it is deleted as soon as it can be."""
+    held = disk.find_volume(volume)
+    if held is not None and held.status in ("available", "error"):
+        disk.delete_volume(held.id)
+    return held is None
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A project and its one user, made by the lab's operator (`admin`); `auth` as clouds.yaml has it."""
+
+    admin: Any
+    project: str
+    user: str
+    auth: dict[str, str]
+
+
+@contextlib.contextmanager
+def customer(name: str) -> Iterator[Customer]:
+    """A project and a user of this name, with a customer's roles; afterwards both are gone. Who fills the project empties it."""
+    admin, password = connect("lab-admin"), secrets.token_urlsafe(16)
+    made = admin.identity.create_project(name=name, domain_id="default")
+    user = admin.identity.create_user(name=name, password=password, domain_id="default", default_project_id=made.id)  # fmt: skip
+    for role in ROLES:
+        admin.identity.assign_project_role_to_user(made, user, admin.identity.find_role(role))
+    auth = {
+        "auth_url": str(admin.config.auth["auth_url"]), "username": name, "password": password, "project_name": name,
+        "user_domain_name": "Default", "project_domain_name": "Default",
+    }  # fmt: skip
+    try:
+        yield Customer(admin, made.id, user.id, auth)
+    finally:
+        for group in list(admin.network.security_groups(project_id=made.id)):
+            with contextlib.suppress(Exception):
+                admin.network.delete_security_group(group)
+        admin.identity.delete_user(user)
+        admin.identity.delete_project(made)
+        admin.close()
 
 
 @contextlib.contextmanager
 def project(tmp: Path, name: str) -> Iterator[Lab]:
     """A project `name-<random>` with a user who has a customer's roles; afterwards it is gone with all it held."""
     import openstack
-    from openstack.config import OpenStackConfig
 
-    lab = folder()
-    config = OpenStackConfig(config_files=[str(lab / "clouds.yaml")], load_envvars=False)
-    admin = openstack.connection.Connection(config=config.get_one("lab-admin"))
     label = f"{name}-{secrets.token_hex(3)}"
-    password = secrets.token_urlsafe(16)
-    made = admin.identity.create_project(name=label, domain_id="default")
-    user = admin.identity.create_user(name=label, password=password, domain_id="default", default_project_id=made.id)  # fmt: skip
-    for role in ROLES:
-        admin.identity.assign_project_role_to_user(made, user, admin.identity.find_role(role))
-    auth = {
-        "auth_url": str(admin.config.auth["auth_url"]), "username": label, "password": password, "project_name": label,
-        "user_domain_name": "Default", "project_domain_name": "Default",
-    }  # fmt: skip
-    own = openstack.connect(**auth, region_name=admin.config.region_name, interface="public", load_yaml_config=False, load_envvars=False)  # fmt: skip
-    held = Lab(label, tmp / "clouds.yaml", admin, own, made.id, user.id, auth)
-    held.write(held.clouds, **{label: held.entry()})
-    try:
-        yield held
-    finally:
+    with customer(label) as made:
+        own = openstack.connect(**made.auth, region_name=made.admin.config.region_name, interface="public", load_yaml_config=False, load_envvars=False)  # fmt: skip
+        held = Lab(label, tmp / "clouds.yaml", made.admin, own, made.project, made.user, made.auth)
+        held.write(held.clouds, **{label: held.entry()})
         try:
-            held.sweep()
+            yield held
         finally:
-            for step in reversed(held.undo):
-                with contextlib.suppress(openstack.exceptions.NotFoundException):
-                    step()
-            for group in list(admin.network.security_groups(project_id=made.id)):
-                admin.network.delete_security_group(group)
-            admin.identity.delete_user(user)
-            admin.identity.delete_project(made)
+            try:
+                empty(own, made.project)
+            finally:
+                for step in reversed(held.undo):
+                    with contextlib.suppress(openstack.exceptions.NotFoundException):
+                        step()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
+
+from tests.support.serve import serving
 
 Fault = Literal["", "500", "401", "lost", "late"]
 """Nothing; an error of the API; an expired token; the request is served and its answer lost; 8 seconds late."""
@@ -101,11 +102,5 @@ def proxy() -> Iterator[Proxy]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     held = Proxy(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield held
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)

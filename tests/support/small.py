@@ -95,7 +95,7 @@ def configure(folder: Path, made: dict[str, Any]) -> None:
             if key in VALUES and "..." in line:
                 lines[number] = f"  {stack['name']}:{key}: {json.dumps(VALUES[key])}"
             if key.startswith("flavor-"):
-                lines[number] = f"  {stack['name']}:{key}: m1.tiny"
+                lines[number] = f"  {stack['name']}:{key}: m1.small"
         if any(line.startswith("  ") and not line.strip().startswith("#") for line in lines):
             lines = ["config:" if line == "config: {}" else line for line in lines]
         path.write_text("\n".join(lines) + "\n")

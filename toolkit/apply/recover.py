@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.apply.find import SKEW, Found, Target, Wanted, every, find, knows
 from toolkit.apply.places import looking
+from toolkit.engines.outcome import name_of
 from toolkit.errors import EngineError, FileError, TargetError, ToolkitError
 from toolkit.journal import Entry, actor
 
@@ -253,7 +254,7 @@ def _free(case: Case, urns: set[str]) -> None:
     """Take the engine's protection from what is to be made anew."""
     from toolkit.engines import pulumi as engine
 
-    names = tuple(sorted(urn.split("::", 3)[-1] for urn in urns))
+    names = tuple(sorted(name_of(urn) for urn in urns))
     case.record(Recovered(case.stack, freed=names))
     case.note(f"{case.stack}: half made, to be made anew: {', '.join(names)}")
     state = engine.export_state(case.folder, case.stack)
@@ -277,7 +278,7 @@ def twice(case: Case) -> None:
     with looking():
         target = Target(case.connect())
         for held in checkpoint.get("resources") or ():
-            name = held["urn"].split("::", 3)[-1]
+            name = name_of(held["urn"])
             if name not in late or not knows(held["type"]):
                 continue
             wanted = Wanted(held["urn"], held["type"], name, held.get("inputs") or {})
@@ -299,7 +300,7 @@ def _wanted(case: Case, checkpoint: Mapping[str, Any]) -> dict[str, _Open]:
     for each in checkpoint.get("pending_operations") or ():
         resource = each["resource"]
         if each["type"] in ("creating", "importing"):
-            name = resource["urn"].split("::", 3)[-1]
+            name = name_of(resource["urn"])
             wanted = Wanted(resource["urn"], resource["type"], name, resource.get("inputs") or {})
             found[resource["urn"]] = _Open(wanted, dict(resource), pending=True)
     provider = next(
@@ -338,9 +339,7 @@ class _Known:
     resources: Sequence[Mapping[str, Any]]
 
     def __post_init__(self) -> None:
-        self.by_name = {
-            each["urn"].split("::", 3)[-1]: each for each in self.resources if each.get("custom")
-        }
+        self.by_name = {name_of(each["urn"]): each for each in self.resources if each.get("custom")}
         self.home = {
             resource["name"]: stack["name"]
             for stack in self.case.plan["stacks"]
@@ -523,12 +522,10 @@ def _take_in(
     unread = case.unread
     again = [
         urn for urn in there
-        if urn not in fresh and (urn in pending or urn.split("::", 3)[-1] in unread)
+        if urn not in fresh and (urn in pending or name_of(urn) in unread)
     ]  # fmt: skip
-    cleared = tuple(
-        urn.split("::", 3)[-1] for urn in pending if urn not in there and urn not in fresh
-    )
-    read = tuple(sorted(urn.split("::", 3)[-1] for urn in (*fresh, *again)))
+    cleared = tuple(name_of(urn) for urn in pending if urn not in there and urn not in fresh)
+    read = tuple(sorted(name_of(urn) for urn in (*fresh, *again)))
     done = Recovered(case.stack, unlocked, tuple(adopted), tuple(removed), cleared, read)
     case.record(done)
     if fresh or pending:

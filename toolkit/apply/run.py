@@ -448,13 +448,9 @@ class _Run:
     def _failed(self, todo: Todo, outcome: Any, what: str, *, began: bool = True) -> _Stop:
         if outcome.missing:
             return _Stop("config", f"{todo.stack} {outcome.reason}", todo)
-        messages = [
-            f"{failure.urn.split('::', 3)[-1]}: {failure.message}" if failure.urn else failure.message
-            for failure in outcome.failures
-        ] or [outcome.reason]  # fmt: skip
         counts = {op: outcome.count(op) for op in LEVELS if outcome.count(op)} if began else {}
         error = TargetError(
-            f"{todo.stack} {what}: {' | '.join(' '.join(each.split()) for each in messages)}",
+            f"{todo.stack} {what}: {outcome.faults}",
             "What was built is in the state and stays. Mend what it says, then run the same command again: it goes on from there.",
         )
         if began and counts:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.console import FOLDER, JSON, Look, answer, at, say, then
+from toolkit.console import FOLDER, JSON, Look, answer, at, cut_short, say, then
 
 
 @click.command()
@@ -42,12 +42,7 @@ def apply(
         )  # fmt: skip
         report = run.apply(request)
     answer(report.json(), as_json, pages.applied)
-    if report.interrupted:
-        say(f"continue with: {request.command}")
-        raise KeyboardInterrupt
-    if report.failure is not None:
-        say(f"continue with: {request.command}")
-        raise report.failure
+    cut_short(report.interrupted, report.failure, request.command)
     if report.stopped is not None:
         then(report.stopped["hint"] or f"`{request.command}`")
         raise Look

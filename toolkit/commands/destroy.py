@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.console import FOLDER, JSON, Look, answer, at, say, then
+from toolkit.console import FOLDER, JSON, Look, answer, at, cut_short, say, then
 
 
 @click.command()
@@ -39,10 +39,5 @@ def destroy(stack: str, folder: Path, including_data: bool, yes: bool, as_json: 
             then(unclear.hint)
             raise Look from unclear
     answer(report.json(), as_json, pages.destroyed)
-    if report.interrupted:
-        say(f"continue with: {request.command}")
-        raise KeyboardInterrupt
-    if report.failure is not None:
-        say(f"continue with: {request.command}")
-        raise report.failure
+    cut_short(report.interrupted, report.failure, request.command)
     then(f"`repatria state{at(folder)}`")

@@ -96,6 +96,12 @@ class Outcome:
         """The engine did what was asked."""
         return self.status == "done"
 
+    @property
+    def faults(self) -> str:
+        """Every failure with its resource, in one line; the reason where the engine names none."""
+        said = [f"{name_of(each.urn)}: {each.message}" if each.urn else each.message for each in self.failures]  # fmt: skip
+        return " | ".join(" ".join(each.split()) for each in said or [self.reason])
+
     def count(self, *ops: Op) -> int:
         """Resources to which one of these happened."""
         return sum(change.op in ops for change in self.changes)

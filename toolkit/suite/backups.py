@@ -112,10 +112,7 @@ def _now() -> str:
 
 def _with_result(request: deploy.Request, book: str, pattern: str, variables: Mapping[str, Any]) -> dict[str, Any]:  # fmt: skip
     folder = request.folder / RUNS
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    before = set(folder.glob(pattern))
-    deploy.book(replace(request, variables={**variables, "suite_run_dir": str(folder.absolute())}), book)  # fmt: skip
-    made = sorted(set(folder.glob(pattern)) - before) or sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)[-1:]  # fmt: skip
+    made = deploy.leaving(replace(request, variables=variables), book, folder, pattern) or sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)[-1:]  # fmt: skip
     if not made:
         raise FileError(f"{book} left no result in {folder}", "Run the same command again.")
     held: dict[str, Any] = orjson.loads(made[-1].read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +110,7 @@ def apply(request: Request) -> dict[str, Any]:
                 f"what {', '.join(missing)} is installed from is not in {store}: {'; '.join(missing.values())}",
                 f"`repatria suite artefacts fetch` brings it; {' '.join(f'--without {name}' for name in missing)} leaves it out, and the suite is not whole then.",
             )
-        held["without"] = _left_out(request)
+        held["without"] = _left_out(request, tags)
         held["made_secrets"] = len(vault.fill(request.folder))
         result = _play(request, journal, BOOK, tags, request.check)
     return held | {"play": result.json()}
@@ -129,11 +129,10 @@ def _addresses(request: Request, document: Mapping[str, Any]) -> list[str]:
     return [*(known[name] for name in request.new), *outside]
 
 
-def _left_out(request: Request) -> list[str]:
+def _left_out(request: Request, installed: Sequence[str]) -> list[str]:
     """Keep which parts are not installed, for backups and measurements; one that is installed now is taken off the list."""
     path = request.folder / LEFT_OUT
     before = (yaml.safe_load(workspace.read_optional(path)) or {}).get("suite_without", [])
-    installed = set(chosen(request))
     now = sorted({*request.without, *(name for name in before if name not in installed)})
     if now != before and not request.check:
         workspace.write(path, (HEAD + yaml.safe_dump({"suite_without": now})).encode())
@@ -146,6 +145,14 @@ def book(request: Request, name: str, tags: Sequence[str] = ()) -> play.Result:
     journal = Journal(request.folder, document["header"]["body"], f"suite-{int(time.time())}")
     with alone(request.folder, f"suite {name.removesuffix('.yml')}"):
         return _play(request, journal, name, tags, request.check)
+
+
+def leaving(request: Request, name: str, folder: Path, pattern: str) -> list[Path]:
+    """`book` of one that leaves its result in `folder`: the new files there that match `pattern`, in their order."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = set(folder.glob(pattern))
+    book(replace(request, variables={**request.variables, "suite_run_dir": str(folder.absolute())}), name)  # fmt: skip
+    return sorted(set(folder.glob(pattern)) - before)
 
 
 def _ground(request: Request, document: Mapping[str, Any], journal: Journal) -> dict[str, Any]:

@@ -28,7 +28,6 @@ def export(request: deploy.Request, name: str, to: Path | None = None, matrix_us
     """
     folder = (to or request.folder / EXPORTS).absolute()
     known(name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = _run(
         request,
         "export",
@@ -49,7 +48,6 @@ def erase(request: deploy.Request, name: str, matrix_user: str = "") -> dict[str
     """
     folder = (request.folder / RUNS).absolute()
     known(name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = _run(
         request,
         "erase",
@@ -77,14 +75,12 @@ def _glob(name: str) -> str:
 
 
 def _run(request: deploy.Request, deed: str, name: str, folder: Path, pattern: str, variables: Mapping[str, str]) -> Path:  # fmt: skip
-    before = set(folder.glob(pattern))
-    wanted = {"user": name, "suite_run_dir": str(folder), **variables, **request.variables}
+    wanted = {"user": name, **variables, **request.variables}
     try:
-        deploy.book(replace(request, variables=wanted), f"user_{deed}.yml")
+        made = deploy.leaving(replace(request, variables=wanted), f"user_{deed}.yml", folder, pattern)  # fmt: skip
     except play.Failed as error:
         again = f"repatria suite person {deed} {name}{at(request.folder)}"
         raise play.Failed(error.message, f"What was done stays. Mend what it says, then `{again}` goes on.") from None  # fmt: skip
-    made = sorted(set(folder.glob(pattern)) - before)
     if not made:
         raise FileError(f"user_{deed}.yml left no result in {folder}", "Run the same command again.")  # fmt: skip
     return made[-1]
