@@ -26,7 +26,7 @@ from toolkit.lab.folder import Lab
 from toolkit.workspace import PLAN, read_plan
 
 pytestmark = [
-    pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(4200),
+    pytest.mark.lab, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(2400),
     # openstacksdk's own, of what it will drop some day
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
