@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import engine, lab, project, workspace
+from tests.support.cloud import project
+from tests.support.engine import engine, workspace
+from tests.support.lab import folder as lab
 from tests.support.lab import until
 from toolkit.cli import run
 from toolkit.engines import pulumi
@@ -51,8 +53,8 @@ def after():
 def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A project of its own in the lab."""
     engine()
-    with project(lab(), tmp_path_factory.mktemp("lab"), f"engine-test-{os.getpid()}") as held:
-        yield held
+    with project(tmp_path_factory.mktemp("lab"), f"engine-test-{os.getpid()}") as held:
+        yield held.environment
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.support.serve import serving
 from tests.support.smoke import HOST, free_port, smoke_toml
 from toolkit.cli import run as cli
 from toolkit.errors import ConfigError
@@ -212,20 +213,18 @@ def test_a_real_signal_cleans_up(tmp_path: Path, number: signal.Signals) -> None
 
     server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
     path = smoke_toml(tmp_path, nextcloud={"url": f"http://{HOST}:{server.server_address[1]}", "user": "ada", "password": "long enough"})  # fmt: skip
     # a shell that runs this in the background has told its children to ignore Ctrl-C
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     line = [sys.executable, "-c", f"{heed}from toolkit.cli import main; main()", "suite", "smoke", "--config", str(path), "--only", "nextcloud.upload"]  # fmt: skip
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        assert waiting.wait(60)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        server.shutdown()
-        server.server_close()
+    with serving(server):
+        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            assert waiting.wait(60)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert "DELETE smoke" in seen
 

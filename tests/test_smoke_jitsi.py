@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.missing import missing
 from tests.support.smoke import (
     HOST,
     Asked,
@@ -24,7 +25,6 @@ from tests.support.smoke import (
     forward,
     found,
     free_port,
-    missing,
     reds,
     running,
     smoke_toml,

@@ -7,7 +7,6 @@ OpenStack adds. That the cloud then does what the plugin asks is not shown here.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
@@ -20,9 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.engine import engine
 from tests.support.serve import serving
 from tests.test_suite_stack import KEY, answers, registered
-from toolkit.errors import ToolkitError
 from toolkit.suite.answers import parse
 from toolkit.suite.plan import plan
 from toolkit.suite.stack import FOLDER
@@ -32,25 +31,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 HOSTNAMES = {
     "identity": "/v3", "network": "/network", "compute": "/compute/v2.1", "block-storage": "/volume/v3/p", "object-store": "/object/v1/p",
 }  # fmt: skip
-
-
-def engine() -> tuple[Path, Path]:
-    """(folder of `pulumi`, PULUMI_HOME with the plugin). Without: skipped, and failed in CI."""
-    named = os.environ.get("REPATRIA_ENGINE", "")
-    if named and (Path(named) / "bin/pulumi").is_file():
-        return Path(named) / "bin", Path(named) / "home"
-    why = "no engine: REPATRIA_ENGINE names no folder with bin/pulumi"
-    try:
-        held = importlib.import_module("toolkit.engines.pulumi").locate()
-    except ImportError:
-        pass
-    except ToolkitError as error:
-        why = error.message
-    else:
-        return held.pulumi.parent, held.home
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 class Cloud(BaseHTTPRequestHandler):
@@ -106,7 +86,7 @@ def sign_in(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def preview(folder: Path, environment: Mapping[str, str], state: list[dict[str, Any]] | None) -> dict[str, Any]:  # fmt: skip
-    binary, home = engine()
+    found = engine()
     (folder / "state").mkdir(exist_ok=True)
     file = folder / "before.json"
     file.write_text(json.dumps(state))
@@ -114,7 +94,7 @@ def preview(folder: Path, environment: Mapping[str, str], state: list[dict[str, 
         [sys.executable, "-W", "ignore", str(ROOT / "tests/support/landing.py"), str(folder / FOLDER), "town", str(file) if state else "-"],
         capture_output=True, text=True, timeout=500, check=False,
         env={
-            "PATH": f"{binary}:{os.environ['PATH']}", "HOME": str(folder), "PULUMI_HOME": str(home), "PULUMI_BACKEND_URL": f"file://{folder}/state",
+            "PATH": f"{found.pulumi.parent}:{os.environ['PATH']}", "HOME": str(folder), "PULUMI_HOME": str(found.home), "PULUMI_BACKEND_URL": f"file://{folder}/state",
             "PULUMI_CONFIG_PASSPHRASE": "test", "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true", "PYTHONDONTWRITEBYTECODE": "1", **environment,
         },

@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.serve import serving
+
 REGIONS = {"eu-west-1": 2 / 3, "eu-central-1": 1 / 3}
 AMOUNTS = {
     "servers": 240, "volumes": 240, "interfaces": 120, "groups": 240, "snapshots": 120, "subnets": 60, "keys": 60, "addresses": 60, "templates": 15,
@@ -291,12 +293,11 @@ def main(scale: float, latency: float, rate: float, only: frozenset[str]) -> Non
 
     gate = Gate(with_recorded(DomainDispatcherApplication(create_backend_app)), latency, rate)
     server = make_server("127.0.0.1", 0, gate, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    fill(url, scale, only)
-    print(url, flush=True)
-    sys.stdin.read()
-    server.shutdown()
+    with serving(server):
+        url = f"http://127.0.0.1:{server.server_port}"
+        fill(url, scale, only)
+        print(url, flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

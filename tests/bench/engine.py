@@ -23,6 +23,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tests.bench.part import Figure
+from tests.support.serve import serving
 from toolkit.engines import pulumi
 from toolkit.estate.model import Resource
 from toolkit.init import init
@@ -213,15 +214,11 @@ def _cloud() -> Iterator[dict[str, str]]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cloud)
     base = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(server):
         yield {
             "OS_AUTH_URL": f"{base}/v3", "OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "p", "OS_USER_DOMAIN_NAME": "Default",
             "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": "R", "OS_CLOUD": "", "OS_CLIENT_CONFIG_FILE": "",
         }  # fmt: skip
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _single(kind: str) -> str:

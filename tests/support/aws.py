@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.serve import serving
+
 MAIN = "123456789012"
 REGION = "eu-central-1"
 
@@ -150,9 +152,9 @@ def _main() -> None:
     from toolkit.demo.recorded import with_recorded
 
     made = serve(Disturbed(with_recorded(DomainDispatcherApplication(create_backend_app))))
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{made.server_port}", flush=True)
-    sys.stdin.read()  # ends with the parent, whatever became of it
+    with serving(made):
+        print(f"http://127.0.0.1:{made.server_port}", flush=True)
+        sys.stdin.read()  # ends with the parent, whatever became of it
 
 
 if __name__ == "__main__":

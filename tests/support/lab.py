@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from tests.support.missing import missing
+
 T = TypeVar("T")
 ROLES = ("member", "load-balancer_member", "creator")
 
@@ -23,20 +25,15 @@ ROLES = ("member", "load-balancer_member", "creator")
 def folder() -> Path:
     """The lab's folder. Where there is none: a failure in CI, a skip with the reason elsewhere."""
     named = os.environ.get("REPATRIA_LAB", "")
-    if named and (Path(named) / "clouds.yaml").exists():
-        return Path(named)
-    reason = "no lab: `repatria lab up`, then set REPATRIA_LAB to its folder"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if not named or not (Path(named) / "clouds.yaml").exists():
+        missing("no lab: `repatria lab up`, then set REPATRIA_LAB to its folder")
+    return Path(named)
 
 
 def root() -> None:
     """Tests that make namespaces need root: a failure in CI, a skip elsewhere."""
     if os.geteuid() != 0:
-        if os.environ.get("CI"):
-            pytest.fail("this test needs root")
-        pytest.skip("needs root")
+        missing("needs root")
 
 
 def connect(name: str) -> Any:

@@ -21,7 +21,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,12 +29,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.support.missing import missing
+from tests.support.serve import serving
 from toolkit.smoke.check import chosen, run
 from toolkit.smoke.checks import checks
 from toolkit.smoke.settings import load
@@ -43,11 +43,6 @@ from toolkit.smoke.settings import load
 HOST = "127.0.0.1"
 SYNAPSE = ("synapse-1.163.2", "matrix-synapse==1.163.2")
 DAV = ("dav-1", "radicale==3.9.0", "wsgidav==4.4.0", "cheroot==11.1.2")
-
-
-def missing(what: str) -> None:
-    """Skip where a person tries it, fail where everything has to be tried."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 def environment(name: str, *packages: str) -> Path:
@@ -274,13 +269,12 @@ class Gate:
 
         self.servers = (Server((HOST, port), Handler), PlainServer((HOST, 0), Plain))
         self.port, self.plain_port = (server.server_address[1] for server in self.servers)
+        self.serving = contextlib.ExitStack()
         for server in self.servers:
-            threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+            self.serving.enter_context(serving(server))
 
     def close(self) -> None:
-        for server in self.servers:
-            server.shutdown()
-            server.server_close()
+        self.serving.close()
 
     def __enter__(self) -> Gate:
         return self
