@@ -19,7 +19,7 @@ import pytest
 from tests.bench import estate
 from toolkit.cli import run
 from toolkit.config import parse
-from toolkit.engines import pulumi
+from toolkit.engines import installed, pulumi
 from toolkit.engines.outcome import changes_of, event_of, failures_of, plain
 from toolkit.engines.state import Lock, State, state_of
 from toolkit.errors import ConfigError, EngineError, FileError
@@ -344,7 +344,7 @@ def _build() -> Any:
 
 def test_the_versions_that_are_built_are_those_of_the_packages() -> None:
     build = _build()
-    wanted, plugin = pulumi._wanted()
+    wanted, plugin = installed.wanted_versions()
     assert (build.cli_version(), build.PLUGIN_VERSION) == (wanted, plugin)
 
 
@@ -401,11 +401,11 @@ def test_an_engine_that_is_named_and_is_none_is_refused(
     old.parent.mkdir()
     old.write_text("#!/bin/sh\necho v3.100.0\n")
     old.chmod(0o755)
-    pulumi._version.cache_clear()
+    installed._version.cache_clear()
     with pytest.raises(EngineError, match="is needed"):
         pulumi.locate()
-    old.write_text(f"#!/bin/sh\necho v{pulumi._wanted()[0]}\n")
-    pulumi._version.cache_clear()
+    old.write_text(f"#!/bin/sh\necho v{installed.wanted_versions()[0]}\n")
+    installed._version.cache_clear()
     with pytest.raises(EngineError, match="without the OpenStack plugin"):
         pulumi.locate()
 

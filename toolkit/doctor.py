@@ -221,7 +221,7 @@ def _chromium() -> _Found:
 
 
 def _engine() -> _Found:
-    from toolkit.engines.pulumi import locate
+    from toolkit.engines.installed import locate
 
     try:
         engine = locate()

@@ -25,6 +25,7 @@ from unittest.mock import patch
 from tests.bench.part import Figure
 from tests.support.serve import serving
 from toolkit.engines import pulumi
+from toolkit.engines.installed import QUIET
 from toolkit.estate.model import Resource
 from toolkit.init import init
 from toolkit.stage import plan, render
@@ -119,7 +120,7 @@ def _peer(home: Path, operation: str, environment: Mapping[str, str]) -> int:
         [sys.executable, "-m", "tests.bench.engine", str(home / "stacks" / STACK), operation], check=True,
         capture_output=True, text=True,
         env={
-            **os.environ, **environment, **pulumi._QUIET, "PULUMI_HOME": str(engine.home), "PULUMI_BACKEND_URL": state.as_uri(),
+            **os.environ, **environment, **QUIET, "PULUMI_HOME": str(engine.home), "PULUMI_BACKEND_URL": state.as_uri(),
             "PATH": f"{engine.pulumi.parent}:{os.environ['PATH']}",
         },
     )  # fmt: skip

@@ -13,7 +13,7 @@ from toolkit.errors import EngineError, ToolkitError
 from toolkit.journal import Entry
 
 if TYPE_CHECKING:
-    from toolkit.engines.pulumi import Stacks
+    from toolkit.engines.stacks import Stacks
 
 By = Literal["apply", "person", "hand"]
 """Who does a step: this tool; a person by its nature; or somebody with the printed command, since no engine here does it."""
@@ -66,7 +66,7 @@ def todos(
     The step that sets what a stack needs is also done once its Pulumi.main.yaml has each required
     setting and the steps before it are done: an id from before the disk was moved is not the disk's.
     """
-    from toolkit.engines.pulumi import Stacks
+    from toolkit.engines.stacks import Stacks
     from toolkit.plan.stacks import listed
 
     held = Stacks(folder, plan)

@@ -8,9 +8,6 @@ but the target and the state's backend is contacted.
 from __future__ import annotations
 
 import contextlib
-import functools
-import graphlib
-import importlib.metadata
 import json
 import os
 import re
@@ -27,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from toolkit.engines.installed import QUIET, Engine, locate
 from toolkit.engines.outcome import (
     Change,
     Event,
@@ -39,9 +37,10 @@ from toolkit.engines.outcome import (
     failures_of,
     name_of,
 )
+from toolkit.engines.stacks import Stacks, yaml_of
 from toolkit.engines.state import PROJECT_STACK, Lock, State, state_of
 from toolkit.errors import EngineError
-from toolkit.workspace import PLAN, read_plan, write
+from toolkit.workspace import write
 
 __all__ = [
     "Change", "Engine", "Event", "Failure", "Lock", "Outcome", "Output", "Pending", "Stacks", "Status", "break_lock", "cancel",
@@ -52,251 +51,6 @@ __all__ = [
 OnEvent = Callable[[Event], None]
 PLUGINS = frozenset({"openstack"})
 """Packages of stacks for which a plugin can be had here; stacks of others are reported as not run."""
-_BUILD = "`make engine` in a checkout builds it (Go, minutes, once); `repatria doctor` says what is there."
-
-
-# ----------------------------------------------------------------------------------------- the engine
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A Pulumi that can run our stacks. `home` is its PULUMI_HOME, which holds the plugin."""
-
-    pulumi: Path
-    home: Path
-    version: str
-    plugin: str
-    source: str
-    """`REPATRIA_ENGINE`, `PATH` or `cache`."""
-
-
-def locate() -> Engine:
-    """The engine: the folder in REPATRIA_ENGINE, `pulumi` on the PATH with its plugin, or what `make engine` built.
-
-    Supported is Pulumi 3 from the version of the installed `pulumi` package on, with the OpenStack plugin of the
-    version of `pulumi-openstack`. Raises EngineError that says what was found and what is missing.
-    """
-    wanted, plugin = _wanted()
-    notes = []
-    named = os.environ.get("REPATRIA_ENGINE")
-    if named:
-        engine, note = _try(Path(named) / "bin" / "pulumi", Path(named) / "home", "REPATRIA_ENGINE")
-        if engine is None:
-            raise EngineError(f"REPATRIA_ENGINE: {note}", _BUILD)
-        return engine
-    found = shutil.which("pulumi")
-    if found is not None:
-        home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-        engine, note = _try(Path(found), home, "PATH")
-        if engine is not None:
-            return engine
-        notes.append(note)
-    for folder in _built():
-        engine, note = _try(folder / "bin" / "pulumi", folder / "home", "cache")
-        if engine is not None:
-            return engine
-        notes.append(note)
-    raise EngineError(
-        f"there is no Pulumi engine ({'; '.join(notes)})" if notes
-        else f"there is no Pulumi engine: Pulumi {wanted} with its OpenStack plugin {plugin} is needed",
-        _BUILD,
-    )  # fmt: skip
-
-
-def _wanted() -> tuple[str, str]:
-    return importlib.metadata.version("pulumi"), importlib.metadata.version("pulumi-openstack")
-
-
-def _built() -> list[Path]:
-    """Engines in the cache of `engine/build.py`, the one that was asked for last first."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path.home() / ".cache"
-    marks = (base / "repatria" / "engine").glob("*/engine.json")
-    return [mark.parent for mark in sorted(marks, key=lambda each: each.stat().st_mtime, reverse=True)]  # fmt: skip
-
-
-def _try(pulumi: Path, home: Path, source: str) -> tuple[Engine | None, str]:
-    wanted, plugin = _wanted()
-    held = home / "plugins" / f"resource-openstack-v{plugin}" / "pulumi-resource-openstack"
-    version = _version(pulumi)
-    if not version:
-        return None, f"{pulumi} does not run"
-    if not re.fullmatch(r"3\.\d+\.\d+.*", version) or _number(version) < _number(wanted):
-        return None, f"{pulumi} is {version}, and 3 from {wanted} on is needed"
-    if not os.access(held, os.X_OK):
-        return None, f"{pulumi} is {version}, without the OpenStack plugin {plugin} in {home}"
-    return Engine(pulumi.absolute(), home.absolute(), version, plugin, source), ""
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(each) for each in re.findall(r"\d+", version)[:3])
-
-
-@functools.cache
-def _version(pulumi: Path) -> str:
-    """What `pulumi version` says, or nothing where it does not run."""
-    try:
-        said = subprocess.run(
-            [pulumi, "version"], capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
-            env={**os.environ, **_QUIET},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return said.stdout.strip().removeprefix("v") if said.returncode == 0 else ""
-
-
-_QUIET = {
-    "PULUMI_SKIP_UPDATE_CHECK": "true",
-    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-    "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",  # `locate` has looked
-    # a Pulumi.main.yaml that lost its salt still opens the state
-    "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
-}
-"""Nothing is asked of anybody but the target and the state's backend."""
-
-
-# ----------------------------------------------------------------------------------------- the stacks
-
-
-@dataclass(frozen=True)
-class Stacks:
-    """The stacks of a workspace, as its saved plan has them."""
-
-    folder: Path
-    plan: Mapping[str, Any] = field(repr=False)
-
-    @classmethod
-    def of(cls, folder: Path) -> Stacks:
-        """Read plan.json, once for as long as it is the same file. Raises FileError."""
-        try:
-            seen = (folder / PLAN).stat()
-        except OSError:
-            return cls(folder, read_plan(folder / PLAN))
-        return _stacks(folder, seen.st_ino, seen.st_mtime_ns, seen.st_size)
-
-    @functools.cached_property
-    def _by_name(self) -> dict[str, Mapping[str, Any]]:
-        return {stack["name"]: stack for stack in self.plan["stacks"]}
-
-    def names(self) -> tuple[str, ...]:
-        """Every stack, by name."""
-        return tuple(sorted(self._by_name))
-
-    def order(self) -> tuple[str, ...]:
-        """Every stack, what it needs before it."""
-        graph = graphlib.TopologicalSorter({name: self[name]["needs"] for name in self.names()})
-        return tuple(graph.static_order())
-
-    def __getitem__(self, name: str) -> Mapping[str, Any]:
-        """A stack of plan.json. Raises EngineError for a name that the plan lacks."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            import difflib
-
-            close = difflib.get_close_matches(name, self._by_name, n=1)
-            raise EngineError(
-                f"the plan has no stack {name!r}",
-                f"Did you mean {close[0]}?" if close else f"It has {', '.join(self.names())}.",
-            ) from None
-
-    def path(self, name: str) -> Path:
-        """The rendered folder. Raises EngineError where it is not there."""
-        self[name]
-        path = self.folder.resolve() / "stacks" / name
-        if not (path / "Pulumi.yaml").is_file() or not (path / "__main__.py").is_file():
-            raise EngineError(f"{path} is no rendered stack", "`repatria render` writes it.")
-        return path
-
-    @functools.cached_property
-    def _home(self) -> dict[str, str]:
-        return {resource["name"]: stack["name"] for stack in self.plan["stacks"] for resource in stack["resources"]}  # fmt: skip
-
-    def upstream(self, name: str) -> dict[str, set[str]]:
-        """Stacks that it reads from -> the outputs that it requires of them."""
-        found: dict[str, set[str]] = {}
-        for resource in self[name]["resources"]:
-            for held in _marked(resource["props"], "$ref"):
-                home = self._home[held["$ref"]]
-                if home != name:
-                    found.setdefault(home, set()).add(f"{held['$ref']}.{held['attr']}")
-        return found
-
-    def settings(self, name: str) -> dict[str, dict[str, Any]]:
-        """Configuration that it reads: name -> {required, secret, doc}."""
-        found: dict[str, dict[str, Any]] = {}
-        for resource in self[name]["resources"]:
-            for held in _marked(resource["props"], "$config"):
-                secret = bool(held.get("secret"))
-                found[held["$config"]] = {
-                    "required": secret or "default" not in held, "secret": secret, "doc": held.get("doc", ""),
-                }  # fmt: skip
-        return found
-
-    def missing(self, name: str) -> tuple[str, ...]:
-        """Required configuration that Pulumi.main.yaml does not set; a key without a value sets nothing."""
-        required = [key for key, held in self.settings(name).items() if held["required"]]
-        if not required:
-            return ()
-        path = self.path(name) / f"Pulumi.{PROJECT_STACK}.yaml"
-        held = _yaml(path).get("config") or {}
-        if not isinstance(held, dict):
-            raise EngineError(f"{path}: `config` is not a map", "Compare with what `repatria render` writes elsewhere.")  # fmt: skip
-        return tuple(sorted(key for key in required if held.get(f"{name}:{key}") in (None, "")))
-
-    def environment(self, name: str) -> dict[str, str]:
-        """The OS_* of a stack's place, for `environment` of the operations. Raises TargetError."""
-        from toolkit.config import Place
-        from toolkit.engines.openstack import environment, places
-
-        held = self[name]["place"]
-        alone = len(places(self.plan["stacks"])) == 1
-        return environment(Place(held["project"], held["region"]), alone=alone)
-
-    def about(self, name: str) -> dict[str, tuple[str, str]]:
-        """Logical name -> (AWS key, application), for each resource of a stack."""
-        application = self._applications
-        return {
-            resource["name"]: (resource["origin"], application.get(resource["origin"], ""))
-            for resource in self[name]["resources"]
-        }
-
-    @functools.cached_property
-    def _applications(self) -> dict[str, str]:
-        return {
-            "|".join(item["subject"][part] for part in ("type", "account", "region", "id")): item["application"]
-            for item in self.plan["items"]
-        }  # fmt: skip
-
-
-@functools.lru_cache(maxsize=4)
-def _stacks(folder: Path, *_: int) -> Stacks:
-    """A large plan takes seconds to read, and every operation on a stack needs it."""
-    return Stacks(folder, read_plan(folder / PLAN))
-
-
-def _marked(value: Any, mark: str) -> Iterator[Mapping[str, Any]]:
-    """Every `{mark: ...}` inside a property's value."""
-    if isinstance(value, dict):
-        if mark in value:
-            yield value
-        for held in value.values():
-            yield from _marked(held, mark)
-    elif isinstance(value, list):
-        for held in value:
-            yield from _marked(held, mark)
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        held = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise EngineError(f"{path} cannot be read: {error}", "Mend it, or compare with the last commit.") from error  # fmt: skip
-    return held if isinstance(held, dict) else {}
 
 
 # --------------------------------------------------------------------------------------- operations
@@ -459,7 +213,7 @@ def _environment(engine: Engine, state: State, extra: Mapping[str, str] | None) 
         if not (extra is not None and name.startswith("OS_")) and name not in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_ACCESS_TOKEN", "PYTHONPATH")
     }  # fmt: skip
     return {
-        **own, **(extra or {}), **_QUIET, **state.environment(), "PULUMI_HOME": str(engine.home),
+        **own, **(extra or {}), **QUIET, **state.environment(), "PULUMI_HOME": str(engine.home),
         "PATH": os.pathsep.join((str(engine.pulumi.parent), own.get("PATH", os.defpath))),
     }  # fmt: skip
 
@@ -610,7 +364,7 @@ def _stderr(said: str) -> str:
 
 def _salt(state: State, stack: str) -> str:
     path = state.folder / "stacks" / stack / f"Pulumi.{PROJECT_STACK}.yaml"
-    return str(_yaml(path).get("encryptionsalt") or "")
+    return str(yaml_of(path).get("encryptionsalt") or "")
 
 
 # ------------------------------------------------------------------------------------------- the state
@@ -690,7 +444,7 @@ def ensure(folder: Path, stack: str) -> None:
     path = Stacks.of(folder).path(stack) / f"Pulumi.{PROJECT_STACK}.yaml"
     before = path.read_text("utf-8") if path.is_file() else ""
     _pulumi(folder, stack, ["stack", "init", "--stack", PROJECT_STACK, "--no-select"])
-    salt = _yaml(path).get("encryptionsalt")
+    salt = yaml_of(path).get("encryptionsalt")
     if before and salt and "encryptionsalt:" not in before:
         line = "" if before.endswith("\n") else "\n"
         write(path, f"{before}{line}encryptionsalt: {salt}\n".encode())
