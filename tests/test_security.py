@@ -530,6 +530,19 @@ def test_an_inbound_deny_kills_the_answers_to_what_a_server_asks() -> None:
     assert any("nat-a" in each for each in moved(records).losses("sg-app"))
 
 
+def test_a_list_that_denies_where_no_member_is_leaves_the_opening_to_a_group() -> None:
+    deny = [entry(10, "deny", "10.0.2.0/24", "6", (0, 65535))]
+    records = account(priv=[*deny, *worlds.open_entries()])
+    assert admitted(records, "eni-web", "eni-app", 8080) == (True, True)
+    assert admitted(records, "eni-cron", "eni-app", 8080) == (False, False)
+    # one member where it denies: a group cannot be let in by halves, so none of it is, and that is said
+    moved_there = next(each for each in records["NetworkInterfaces"] if each["NetworkInterfaceId"] == "eni-cron")  # fmt: skip
+    moved_there["Groups"].append({"GroupId": "sg-web", "GroupName": "sg-web"})
+    assert admitted(records, "eni-cron", "eni-app", 8080) == (False, False)
+    assert admitted(records, "eni-web", "eni-app", 8080) == (True, False)
+    assert any("access list acl-priv" in each for each in moved(records).losses("sg-app"))
+
+
 def test_a_server_without_address_in_a_public_subnet_gets_out_and_that_is_stated() -> None:
     records = account()
     assert admitted(records, "eni-bare", NET, 443) == (False, True)

@@ -632,7 +632,7 @@ print(json.dumps([[each.json() for each in done], untold]))
     assert {(each["from"], each["port"]): each["answer"] for each in done} == {
         ("", 22): "open", ("", 5432): "silent", ("web", 5432): "open", ("web", 22): "silent",
     }  # fmt: skip
-    assert [(each["from"], each["paths"]) for each in untold] == [("db", 1)]
+    assert untold == [{"from": "db", "paths": 1, "reason": "the plan admits no SSH to it from web"}]
 
 
 def test_a_path_that_is_not_as_allowed_is_a_finding(

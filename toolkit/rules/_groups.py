@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.plan.names import slug
-from toolkit.rules._paths import Way, way_of
+from toolkit.rules._paths import Way, cidrs_of, way_of
 
 if TYPE_CHECKING:
     from toolkit.estate.model import Resource
@@ -39,6 +39,17 @@ def ways_of(ctx: Context, group: Resource) -> list[Way]:
             way = way_of(ctx, each)
             found[way.role] = way
     return [found[key] for key in sorted(found)] or [Way()]
+
+
+def places_of(ctx: Context, group: Resource) -> list[str]:
+    """The IPv4 blocks in which members of a group can be: of the subnets where it is worn, else of its whole VPC."""
+    worn = _worn_in(ctx, group)
+    subnets = ctx.estate.where("aws.ec2.subnet", "VpcId", str(group.record.get("VpcId")))
+    known = [str(each.record["CidrBlock"]) for each in subnets if worn and each.id in worn and each.record.get("CidrBlock")]  # fmt: skip
+    if worn and len(known) == len(worn):
+        return sorted(known)
+    vpc = ctx.estate.find("aws.ec2.vpc", group.record.get("VpcId"), group)
+    return cidrs_of(vpc.record) if vpc else []
 
 
 def _worn_in(ctx: Context, group: Resource) -> set[str] | None:

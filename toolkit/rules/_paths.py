@@ -325,14 +325,17 @@ def nat_protocols(ctx: Context, vpc: Resource) -> str:
     )  # fmt: skip
 
 
-def along(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], set[str]]:
-    """(an opening as a way leaves it, by what it was cut: `acl`, `routes`, `nat`)."""
+def along(opening: Opening, way: Way, places: Sequence[str]) -> tuple[list[Opening], set[str]]:
+    """(an opening as a way leaves it, by what it was cut: `acl`, `routes`, `nat`).
+
+    `places`: where the members can be, for an opening to a group.
+    """
     cut: set[str] = set()
     kept = [opening]
     for part, name in ((_by_routes, "routes"), (_by_list, "acl"), (_by_nat, "nat")):
         after: list[Opening] = []
         for each in kept:
-            left, less = part(each, way, vpc)
+            left, less = part(each, way, places)
             after += left
             if less:
                 cut.add(name)
@@ -340,11 +343,11 @@ def along(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening]
     return list(dict.fromkeys(kept)), cut
 
 
-def _by_routes(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
+def _by_routes(opening: Opening, way: Way, places: Sequence[str]) -> tuple[list[Opening], bool]:
     barred = way.barred_out if opening.direction == "egress" else way.barred_in
     net: Any = network_of(opening.peer)
     if net is None:
-        own = [each for each in map(network_of, vpc) if each is not None]
+        own = [each for each in map(network_of, places) if each is not None]
         met = any(each.version == 4 and each.overlaps(bar) for each in own for bar in barred)
         return ([] if met else [opening]), met
     if net.version == 6 or not any(net.overlaps(bar) for bar in barred):
@@ -353,11 +356,11 @@ def _by_routes(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Ope
     return [replace(opening, peer=str(each)) for each in ipaddress.collapse_addresses(left)], True
 
 
-def _by_list(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
-    return ([opening], False) if way.acl is None else narrowed(opening, way.acl, vpc)
+def _by_list(opening: Opening, way: Way, places: Sequence[str]) -> tuple[list[Opening], bool]:
+    return ([opening], False) if way.acl is None else narrowed(opening, way.acl, places)
 
 
-def _by_nat(opening: Opening, way: Way, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
+def _by_nat(opening: Opening, way: Way, places: Sequence[str]) -> tuple[list[Opening], bool]:
     """What goes out through a NAT gateway also passes the list of its subnet, in and out."""
     net = network_of(opening.peer)
     lists = [(id_, acl) for id_, acl in way.nats if acl or way.nat_only]
@@ -513,15 +516,15 @@ def _cut(box: Box, protocol: str, first: int, last: int, net: Net) -> tuple[list
     return [replace(box, first=low, last=high, net=net)], outside
 
 
-def narrowed(opening: Opening, acl: Resource, vpc: Sequence[str]) -> tuple[list[Opening], bool]:
+def narrowed(opening: Opening, acl: Resource, places: Sequence[str]) -> tuple[list[Opening], bool]:
     """(an opening as an ACL leaves it, whether anything was taken away).
 
     Access lists keep no state: the answers must pass as well, on every ephemeral port. An opening
-    to members of a group is kept whole where the ACL lets it pass for the whole VPC, else dropped.
+    to members of a group is kept whole where the ACL lets it pass wherever they can be, else dropped.
     """
     egress = opening.direction == "egress"
     if network_of(opening.peer) is None:
-        nets = [net for net in map(network_of, vpc) if net is not None and net.version == 4]
+        nets = [net for net in map(network_of, places) if net is not None and net.version == 4]
         kept = [part for net in nets for part in _narrow(opening, acl, egress, net)[0]]
         whole = all(not _narrow(opening, acl, egress, net)[1] for net in nets)
         return ([opening], False) if whole and kept else ([], True)

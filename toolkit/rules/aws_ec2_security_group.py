@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.intents.network import Firewall, Opening
 from toolkit.outcomes import Disposition, Finding, Loss, Option, Outcome, joined, text
 from toolkit.rule import Fetch, Rule, fields, noise
-from toolkit.rules._groups import balancer_subnets, label, ways_of
+from toolkit.rules._groups import balancer_subnets, label, places_of, ways_of
 from toolkit.rules._paths import FROM_BALANCER, Way, along, cidrs_of, openings_of
 
 if TYPE_CHECKING:
@@ -47,10 +47,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         else:
             yield Loss(each[0], each[1], "minor" if "port 0" in str(each[1]) else "major")
     forms: dict[str, Firewall] = {}
+    peers = {each.peer: ctx.estate.by_key.get(each.peer) for each in openings if "|" in each.peer}
+    places = {key: places_of(ctx, peer) for key, peer in peers.items() if peer is not None}
     for way in ways_of(ctx, source):
         kept, cut = [], set()
         for each in openings:
-            parts, less = along(each, way, cidrs_of(vpc.record))
+            parts, less = along(each, way, places.get(each.peer) or cidrs_of(vpc.record))
             kept += parts
             cut |= less
         yield from _losses(way, cut)

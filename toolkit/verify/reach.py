@@ -29,6 +29,9 @@ COMMON = (22, 80, 443, 3306, 5432, 6379, 8080, 9200, 23)
 """Ports of which the first that nobody admits is the forbidden sample of a pair."""
 MOST_FORBIDDEN = 60
 SSH_SECONDS = 60
+NOT_IN = "SSH with that key does not get in, or there is no python3"
+BARRED = "the plan admits no SSH to it from"
+"""Why nothing could be tried from a server: it does not let in who is expected, or nobody is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +252,10 @@ def _from_server(
     except (subprocess.TimeoutExpired, orjson.JSONDecodeError):
         answers = []
     if len(answers) != len(held):
-        return "SSH with that key does not get in, or there is no python3"
+        if source.floating or door is None:
+            return NOT_IN
+        let = admits(door, "egress", source, SSH) and admits(source, "ingress", door, SSH)
+        return NOT_IN if let else f"{BARRED} {door.planned.name}"
     return [replace(path, answer=answer) for path, answer in zip(held, answers, strict=True)]
 
 
