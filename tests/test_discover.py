@@ -428,6 +428,10 @@ def _denied(contains: str) -> dict[str, Any]:
         ({"status": 503, "body": xml("RequestLimitExceeded")}, "throttled"),
         ({"status": 503, "body": xml("Unavailable")}, "unavailable"),
         ({"status": 500, "body": xml("InternalError")}, "unavailable"),
+        (
+            {"status": 502, "body": "<!doctype html>\n<html lang=en><title>502 Bad Gateway"},
+            "unavailable",
+        ),
         ({"status": 200, "body": "<no"}, "error"),
         ({"status": 400, "body": xml("SomethingNew")}, "error"),
     ],
@@ -456,6 +460,17 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.retries.standard import ExponentialBackoff
 
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.0)
+
+
+def test_a_page_of_html_in_the_place_of_an_answer_is_asked_again(
+    aws: Server, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _no_backoff(monkeypatch)
+    page = "<!DOCTYPE html>\n<html lang=en><title>500 Internal Server Error</title>"
+    aws.order(faults=[{"contains": "Action=DescribeVpcs", "status": 500, "body": page, "times": 2}])
+    code, answer, _ = _discover(folder, capsys, *_types("aws.ec2.vpc"))
+    assert (code, _gaps(answer)) == (0, set())
+    assert answer["counts"]["aws.ec2.vpc"] >= 1
 
 
 def test_throttling_that_ends_costs_nothing(
