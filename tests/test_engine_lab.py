@@ -19,12 +19,13 @@ import pytest
 from tests.support.cloud import project
 from tests.support.engine import engine, workspace
 from tests.support.lab import folder as lab
-from tests.support.lab import until
+from tests.support.lab import root, until
 from toolkit.cli import run
 from toolkit.engines import pulumi
 from toolkit.engines.state import _asked
 from toolkit.errors import EngineError
-from toolkit.lab import profile
+from toolkit.lab import namespace, profile
+from toolkit.lab.folder import find
 
 pytestmark = [
     pytest.mark.lab,
@@ -374,10 +375,8 @@ def test_state_in_a_bucket_of_an_object_store(fresh: Path, monkeypatch: pytest.M
 
 def test_nothing_but_the_target_is_asked(fresh: Path) -> None:
     """Preview and up where no route leads anywhere but to the lab: nothing fails, nothing waits."""
-    pid = next(lab().rglob("ns.pid"), None)
-    if pid is None or os.geteuid() != 0:
-        pytest.skip("needs root, and a lab in a network namespace of its own")
-    inside = ["nsenter", "-t", pid.read_text().strip(), "-n", sys.executable, "-c"]
+    root()
+    inside = ["nsenter", f"--net=/proc/{namespace.supervisor(find(lab()))}/ns/net", sys.executable, "-c"]  # fmt: skip
     reach = "import socket; socket.create_connection(('192.0.2.1', 443), 5)"
     refused = subprocess.run([*inside, reach], capture_output=True, text=True, check=False)
     assert "Network is unreachable" in refused.stderr
