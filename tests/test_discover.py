@@ -462,12 +462,13 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.0)
 
 
+@pytest.mark.parametrize("call", ["DescribeVpcs", "GetCallerIdentity", "DescribeRegions"])
 def test_a_page_of_html_in_the_place_of_an_answer_is_asked_again(
-    aws: Server, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    aws: Server, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:  # fmt: skip
     _no_backoff(monkeypatch)
     page = "<!DOCTYPE html>\n<html lang=en><title>500 Internal Server Error</title>"
-    aws.order(faults=[{"contains": "Action=DescribeVpcs", "status": 500, "body": page, "times": 2}])
+    aws.order(faults=[{"contains": f"Action={call}", "status": 500, "body": page, "times": 2}])
     code, answer, _ = _discover(folder, capsys, *_types("aws.ec2.vpc"))
     assert (code, _gaps(answer)) == (0, set())
     assert answer["counts"]["aws.ec2.vpc"] >= 1

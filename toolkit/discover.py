@@ -210,7 +210,15 @@ def _core(profile: str = "") -> botocore.session.Session:
     """botocore's session, which shares what it reads of botocore's own data with all others."""
     session = botocore.session.Session(profile=profile or None)
     session.get_component("data_loader").file_loader = models.FILES
+    session.register("before-parse.*.*", _is_no_answer)  # for every client made of it
     return session
+
+
+def _is_no_answer(response_dict: dict[str, Any], **_: Any) -> None:
+    """A failing server's or proxy's page of HTML is no answer: botocore takes it for one, fails to read it and does not ask again."""
+    body = response_dict.get("body")
+    if response_dict["status_code"] >= 500 and isinstance(body, bytes) and body.lstrip()[:9].lower() == b"<!doctype":  # fmt: skip
+        response_dict["body"] = b""
 
 
 def _organization(

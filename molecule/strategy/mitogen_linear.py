@@ -11,5 +11,5 @@ from ansible.plugins.strategy.linear import StrategyModule as Linear
 ansible_mitogen.affinity.policy = ansible_mitogen.affinity.Policy()
 
 
-class StrategyModule(ansible_mitogen.strategy.StrategyMixin, Linear):  # type: ignore[misc]
+class StrategyModule(ansible_mitogen.strategy.StrategyMixin, Linear):
     """The name is what Ansible's plugin loader looks for."""

@@ -131,13 +131,6 @@ class Place:
 _client_lock = threading.Lock()
 
 
-def _is_no_answer(response_dict: dict[str, Any], **_: Any) -> None:
-    """A failing server's or proxy's page of HTML is no answer: botocore takes it for one, fails to read it and does not ask again."""
-    body = response_dict.get("body")
-    if response_dict["status_code"] >= 500 and isinstance(body, bytes) and body.lstrip()[:9].lower() == b"<!doctype":  # fmt: skip
-        response_dict["body"] = b""
-
-
 @dataclass
 class Reader:
     """Reads one service in one place: all its types, parents before children."""
@@ -188,7 +181,6 @@ class Reader:
                 client = self.place.client(service, config)
                 client.meta.events.register("needs-retry.*.*", self._watch)
                 client.meta.events.register("before-send.*.*", self._count)
-                client.meta.events.register("before-parse.*.*", _is_no_answer)
                 self.clients[service] = client
             return self.clients[service]
 

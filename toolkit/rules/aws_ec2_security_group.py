@@ -47,9 +47,12 @@ def translate(source: Resource, ctx: Context) -> Iterator[Outcome]:
         else:
             yield Loss(each[0], each[1], "minor" if "port 0" in str(each[1]) else "major")
     forms: dict[str, Firewall] = {}
-    peers = {each.peer: ctx.estate.by_key.get(each.peer) for each in openings if "|" in each.peer}
-    places = {key: places_of(ctx, peer) for key, peer in peers.items() if peer is not None}
-    for way in ways_of(ctx, source):
+    ways = ways_of(ctx, source)
+    places: dict[str, list[str]] = {}
+    if any(way.role for way in ways):  # else nothing narrows, wherever members are
+        peers = {e.peer: ctx.estate.by_key.get(e.peer) for e in openings if "|" in e.peer}
+        places = {key: places_of(ctx, peer) for key, peer in peers.items() if peer is not None}
+    for way in ways:
         kept, cut = [], set()
         for each in openings:
             parts, less = along(each, way, places.get(each.peer) or cidrs_of(vpc.record))
