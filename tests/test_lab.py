@@ -365,6 +365,8 @@ def test_kill_9_of_the_supervisor_takes_everything_with_it(empty: Lab) -> None:
     os.kill(namespace.supervisor(empty) or 0, signal.SIGKILL)
     support.until(lambda: not _processes(empty), 10, "no process is left")
     assert namespace.supervisor(empty) is None
+    # a process that ends has no command line any more before its sockets are closed
+    support.until(lambda: all(map(_free, empty.exposed().values())), 10, "no port is taken")
     assert namespace.up(empty), "and it comes up again"
 
 
