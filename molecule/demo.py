@@ -173,7 +173,11 @@ def packages() -> str:
 
 def host(folder: Path) -> dict[str, str]:
     """Boot the one host, and tell the inventory how it is reached. Returns the suite's names."""
-    subprocess.run([*HOSTS, "up", BED, f"{HOST}={ADDRESS}", f"vault={VAULT}"], check=True)
+    line = [*HOSTS, "up", BED, f"{HOST}={ADDRESS}", f"vault={VAULT}"]
+    done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    sys.stderr.write(done.stderr)
     vault_password = kept(folder)["vault"]
     subprocess.run(
         [*HOSTS, "exec", BED, "vault", "sh", "-c", SERVE],

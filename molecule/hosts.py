@@ -71,12 +71,20 @@ class Bed:
             if not self.key.exists():
                 run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.net, "-f", self.key)
             hosts = self._addresses(wanted)
-            for name, address in hosts.items():
-                if not self.runs(name):
-                    self._boot(root, name, address, hosts)
+            young = {name for name in hosts if not self.runs(name)}
+            for name in young:
+                self._boot(root, name, hosts[name], hosts)
             limit = time.monotonic() + BOOT
             for name, address in hosts.items():
-                self._ready(name, limit)
+                wrong = self._ready(name, limit)
+                if wrong and name in young:  # a small machine that does much else
+                    print(f"{name} is booted once more: {wrong}", file=sys.stderr)
+                    self._boot(root, name, address, hosts)
+                    wrong = self._ready(name, time.monotonic() + BOOT)
+                if wrong and (name in young or not self._listens(name)):
+                    sys.exit(f"error: {wrong}")
+                if wrong:  # something ended badly since it came up, which is for its tests to say
+                    print(f"warning: {wrong}", file=sys.stderr)
                 print(name, address)
 
     def _addresses(self, wanted: dict[str, str]) -> dict[str, str]:
@@ -186,22 +194,28 @@ class Bed:
         (self.folder / name / "record.pid").write_text(str(recorder.pid))
         self._wait(lambda: "listens" in said.read_text(), recorder, f"{name}/record")
 
-    def _ready(self, name: str, limit: float) -> None:
+    def _ready(self, name: str, limit: float) -> str:
+        """Wait until a host has come to rest. Returns what is wrong with it, or nothing."""
         while True:
-            pid = self.runs(name)
-            if pid is None or time.monotonic() > limit:
+            if self.runs(name) is None or time.monotonic() > limit:
                 log = (self.folder / name / "console.log").read_text(errors="replace")
-                sys.exit(f"error: {name} did not come up:\n{log[-2000:]}")
-            words = self.enter(
-                name, "sh", "-c", "systemctl is-system-running; ss -Hltn 'sport = 22'"
-            )
-            said = subprocess.run(words, capture_output=True, text=True, check=False).stdout if words else ""  # fmt: skip
+                return f"{name} did not come up:\n{log[-2000:]}"
+            said = self._says(name, "systemctl", "is-system-running")
             if said.startswith("degraded"):
-                failed = run(*self.enter(name, "systemctl", "--failed", "--plain", "--no-legend"))
-                sys.exit(f"error: {name} is degraded: {failed}")
-            if said.startswith("running") and "LISTEN" in said:
-                return
+                failed = self._says(name, "systemctl", "--failed", "--plain", "--no-legend")
+                units = [line.split()[0] for line in failed.splitlines() if line.split()]
+                return f"{name} is degraded: {failed}\n{self._says(name, 'systemctl', 'status', '--no-pager', *units)}"
+            if said.startswith("running") and self._listens(name):
+                return ""
             time.sleep(0.1)
+
+    def _says(self, name: str, *command: str) -> str:
+        """What a command in a host writes, whatever its end; nothing while the host boots."""
+        words = self.enter(name, *command)
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout if words else ""  # fmt: skip
+
+    def _listens(self, name: str) -> bool:
+        return "LISTEN" in self._says(name, "ss", "-Hltn", "sport = 22")
 
     def _wait(self, done: object, process: subprocess.Popen[bytes], what: str) -> None:
         limit = time.monotonic() + 20
@@ -244,8 +258,10 @@ class Bed:
             end(int((self.folder / name / "record.pid").read_text()), "contacts.py", 5)
         for top in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")):
             group = top / net
-            limit = time.monotonic() + 10
-            while group.is_dir() and time.monotonic() < limit:
+            limit = time.monotonic() + 60
+            while group.is_dir():
+                if time.monotonic() > limit:
+                    sys.exit(f"error: processes of {name} do not end")
                 try:
                     (group / "cgroup.kill").write_text("1")
                 except OSError:

@@ -382,7 +382,7 @@ def _communication(
         (
             t("When it is done"),
             t(
-                "{apps} are back, from {product}. If something is not as it was, write to {contact}.",
+                "Back in service, from {product}: {apps}. If something is not as it was, write to {contact}.",
                 apps=apps, product=product, contact=md(who.get("contact") or contact),
             ),
         ),
