@@ -117,7 +117,7 @@ def test_servers_and_disks(cloud: Project) -> None:
     assert _one(cloud, "compute/serverGroup:ServerGroup", "g", name="apart", policies="soft-anti-affinity") == group.id  # fmt: skip
     network = cloud.user.network.create_network(name="for-server")
     cloud.user.network.create_subnet(network_id=network.id, cidr="10.5.0.0/24", ip_version=4)
-    flavor = min(compute.flavors(), key=lambda each: each.ram)
+    flavor = min((each for each in compute.flavors() if each.disk), key=lambda each: each.ram)
     image = next(iter(cloud.user.image.images()))
     server = compute.create_server(name="web", flavor_id=flavor.id, image_id=image.id, networks=[{"uuid": network.id}], metadata=_marks("web"))  # fmt: skip
     assert _one(cloud, "compute/instance:Instance", "web", metadata=_marks("web")) == server.id
