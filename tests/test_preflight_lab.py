@@ -136,8 +136,8 @@ def test_what_fits_is_green_and_takes_few_calls(lab: Lab, tmp_path: Path) -> Non
     stack = many["stacks"][0]
     port = next(r for r in stack["resources"] if r["name"] == "web-1-port")
     stack["resources"] += [{**port, "name": f"p-{n}"} for n in range(10_000)]
-    # other customers' external networks may come meanwhile, a call may be asked again
-    assert check(many, tmp_path).calls < few + 5
+    # twice: beside other tests a single call was once seen to be asked again
+    assert min(check(many, tmp_path).calls for _ in range(2)) <= few
 
 
 def test_every_name_that_the_target_lacks_is_found(lab: Lab, tmp_path: Path) -> None:
